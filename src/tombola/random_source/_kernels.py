@@ -1,0 +1,28 @@
+"""The compiled loop behind `Source.block`: rows of random words, turned into values while they are in the cache."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, uint32
+
+from ._philox import fill_words
+from ._transform import fill_values
+
+
+@njit(cache=True, nogil=True)
+def fill_rows(key, rows, generation, span, skip, law, values):  # noqa: ANN001, ANN201, PLR0913 - numba infers
+    """Fills `values` (rows, columns) float32.
+
+    Args:
+        key: `(2,)` uint32.
+        rows: `(rows,)` uint32.
+        generation: which draw.
+        span: first and last-but-one counter number.
+        skip: columns of the first counter that lie before the block.
+        law: code and two parameters.
+        values: filled in place.
+    """
+    words = np.empty(4 * (span[1] - span[0]), np.uint32)
+    for r in range(rows.size):
+        fill_words(key, rows[r], span[0], uint32(generation), words)
+        fill_values(words[skip : skip + values.shape[1]], law[0], law[1], law[2], values[r])

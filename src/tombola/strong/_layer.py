@@ -1,0 +1,140 @@
+"""What a construction makes of one target layer, and how its tensors are scaled and assembled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..random_source import Source
+from ..ticket import BitMask, MaskedTensor, Stage
+from ._adaptive import Pool, PortSolution, Solver
+
+Progress = Callable[[int], None]
+LISTED = 1000  # failures that are reported one by one
+
+
+@dataclass(frozen=True)
+class TargetLayer:
+    """One layer to be built, with its tolerance resolved.
+
+    Attributes:
+        name: module path of the layer in the target.
+        weight: `(outputs, inputs)` float32.
+        bias: `(outputs,)` float32, or None.
+        relu: whether a ReLU follows.
+        signed: whether its inputs can be negative.
+        tolerance: the largest |effective weight - target weight| allowed, in the target's own unit.
+    """
+
+    name: str
+    weight: np.ndarray
+    bias: np.ndarray | None
+    relu: bool
+    signed: bool
+    tolerance: float
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs."""
+        return self.weight.shape[0]
+
+    @property
+    def inputs(self) -> int:
+        """How many inputs, without the constant one that a bias reads."""
+        return self.weight.shape[1]
+
+    @property
+    def augmented(self) -> np.ndarray:
+        """`(outputs, inputs [+ 1])`: weight and bias as one matrix; the weight itself where there is no bias."""
+        return self.weight if self.bias is None else np.concatenate([self.weight, self.bias[:, None]], axis=1)
+
+
+@dataclass(frozen=True)
+class Miss:
+    """A weight whose sum misses the tolerance: output, input (`inputs` means the bias), sign path and error."""
+
+    layer: str
+    output: int
+    input: int
+    sign: int
+    error: float
+
+
+@dataclass(frozen=True)
+class BuiltLayer:
+    """One target layer as kept edges of the parent.
+
+    Attributes:
+        tensors: the parent's tensors and their masks, by name.
+        stages: the stages that realise the layer.
+        edges: edges kept on the side that has one edge per weight.
+        zeroed: target weights no larger than the tolerance, which keep no edge.
+        errors: `(k,)` float64, |effective - target| of every target weight, both paths.
+        failures: how many of them miss the tolerance.
+        misses: the first of these.
+    """
+
+    tensors: dict[str, MaskedTensor]
+    stages: tuple[Stage, ...]
+    edges: int
+    zeroed: int
+    errors: np.ndarray
+    failures: int
+    misses: list[Miss] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a construction is carried out: the parent, the solver, and what neither of them depends on.
+
+    Attributes:
+        source: the random parent.
+        solver: `subset_sum.sparsest`, `nearest`, `lightest`, or one of the caller's.
+        threads: worker threads; the ticket does not depend on it.
+        progress: called with the number of weights done.
+    """
+
+    source: Source
+    solver: Solver
+    threads: int | None = None
+    progress: Progress = lambda _: None
+
+
+def half_width(largest: float, *, ratio: float = 2.0) -> float:
+    """The power of two nearest, on the logarithmic scale, to a layer's largest target divided by `ratio`.
+
+    ReLU is positively homogeneous, so giving the outer source weights this half-width is the same as drawing them
+    from (-1, 1) and scaling the layer. Measured: a pool for one input needs fewest units at a ratio of about 2, a pool
+    shared by all inputs at about 1.
+
+    Example:
+        >>> half_width(0.5), half_width(0.6), half_width(0.6, ratio=1.0), half_width(0.0)
+        (0.25, 0.25, 0.5, 1.0)
+    """
+    return 2.0 ** min(100, max(-100, round(math.log2(largest / ratio)))) if largest > 0 else 1.0
+
+
+def kept_rows(
+    pools: list[Pool], solutions: list[PortSolution], ports: np.ndarray, height: int, *, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The owner `(height,)` int32 of every unit and the packed kept elements `(height, ceil(width / 8))`."""
+    owner = np.full(height, -1, np.int32)
+    packed = np.zeros((height, -(-width // 8)), np.uint8)
+    for port, pool, solution in zip(ports, pools, solutions, strict=True):
+        used = solution.kept.any(axis=1)
+        owner[pool.units[used]] = port
+        packed[pool.units] = solution.kept
+    return owner, packed
+
+
+def height_of(pools: list[Pool]) -> int:
+    """How many units the parent needs: up to the last one that is owned."""
+    return max((int(pool.units.max()) + 1 for pool in pools if pool.units.size), default=0)
+
+
+def column_mask(chosen: np.ndarray) -> BitMask:
+    """A bool vector as a mask of one column."""
+    return BitMask(chosen.astype(np.uint8)[:, None], 1)

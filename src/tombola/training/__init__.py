@@ -1,0 +1,13 @@
+"""Training and evaluating the networks of the papers, and files that hold a model with all it takes to use it again."""
+
+from tombola.training._evaluate import Evaluation as Evaluation
+from tombola.training._evaluate import evaluate as evaluate
+from tombola.training._fit import Epoch as Epoch
+from tombola.training._fit import fit as fit
+from tombola.training._keep_pruned import keep_pruned_ as keep_pruned_
+from tombola.training._load_model import SavedModel as SavedModel
+from tombola.training._load_model import load_model as load_model
+from tombola.training._optimisers import Optimiser as Optimiser
+from tombola.training._optimisers import adam as adam
+from tombola.training._optimisers import sgd as sgd
+from tombola.training._save_model import save_model as save_model

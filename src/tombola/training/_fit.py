@@ -1,0 +1,160 @@
+"""Training a classifier, the way the papers' small networks are trained."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tombola.data import DataSet, batches
+from tombola.isolation import isolated_random_state, torch_threads
+from tombola.masks import Masks, check_masks
+from tombola.training._inspect import check_fits, device_of
+from tombola.training._keep_pruned import keep_pruned_
+from tombola.training._optimisers import Optimiser, sgd
+
+SMALL = 2_000_000  # parameters
+LEAST_EPOCHS, LEAST_STEPS = 5, 1000
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """How an epoch of training went.
+
+    Attributes:
+        number: from 1.
+        of: how many there will be.
+        loss: mean cross-entropy over the epoch's batches as they were trained on, in nats.
+        accuracy: fraction classified correctly, likewise.
+        seconds: since training began.
+
+    Example:
+        >>> Epoch(number=1, of=5, loss=0.25, accuracy=0.9, seconds=1.5).accuracy
+        0.9
+    """
+
+    number: int
+    of: int
+    loss: float
+    accuracy: float
+    seconds: float
+
+
+def fit(
+    model: nn.Module,
+    data: DataSet,
+    *,
+    epochs: int | None = None,
+    batch_size: int = 64,
+    optimiser: Optimiser | None = None,
+    masks: Masks | None = None,
+    generator: torch.Generator,
+    on_epoch: Callable[[Epoch], object] | None = None,
+) -> nn.Module:
+    """A trained copy of a classifier; the model that was given stays as it is.
+
+    Minimises the mean cross-entropy over shuffled batches; the learning rate falls to zero along half a cosine. Runs on
+    the device that `accelerate` finds. On a CPU, a network of up to 2 million parameters without convolutions trains on
+    one thread: its products are too small to gain from more, threads that wait for each other on a busy machine lose
+    tenfold and more, and the result is then the same on any number of cores. A heuristic: what accuracy comes out is
+    for `evaluate` to say.
+
+    Args:
+        model: maps `(batch, *data.input_shape)` to `(batch, data.classes)` or more.
+        data: trained on `x_train`, scaled a batch at a time. The test set is not looked at.
+        epochs: passes over the training set; default: at least 5, and enough for 1000 steps.
+        batch_size: examples per step.
+        optimiser: `sgd(...)` (default: learning rate 0.1, momentum 0.9), `adam(...)`, or any function from parameters
+            to a `torch.optim.Optimizer`.
+        masks: pruned weights start at zero and stay there.
+        generator: of the order of the examples and of dropout.
+        on_epoch: called with an `Epoch` after each.
+
+    Returns:
+        A new model on the device and in the mode of the given one, without gradients.
+
+    Raises:
+        ValueError: if model, data and masks do not fit together, or there is nothing to train.
+        FloatingPointError: if the loss stops being finite.
+
+    Example:
+        >>> from tombola import data, models
+        >>> digits, generator = data.load("digits"), torch.Generator().manual_seed(0)
+        >>> net = models.build("mlp:64-30-10", generator=generator)
+        >>> trained = fit(net, digits, epochs=10, generator=generator)
+        >>> from tombola.training import evaluate
+        >>> evaluate(trained, *digits.test()).accuracy > 0.9 > evaluate(net, *digits.test()).accuracy
+        True
+    """
+    if batch_size < 1 or (epochs is not None and epochs < 1):
+        raise ValueError(f"epochs and batch_size must be at least 1, got {epochs} and {batch_size}")
+    check_fits(model, data.scaling(data.x_train[:1]), data.y_train)
+    check_masks(masks or {}, dict(model.named_parameters()))
+    steps = math.ceil(len(data.y_train) / batch_size)
+    total = epochs or max(LEAST_EPOCHS, math.ceil(LEAST_STEPS / steps))
+    copied = copy.deepcopy(model)
+    with torch_threads(1 if _is_small(model) else None), isolated_random_state(generator):
+        run = _Run(copied, optimiser or sgd(), masks or {}, steps * total)
+        started = time.perf_counter()
+        for number in range(1, total + 1):
+            loss, accuracy = run.epoch(data, batch_size, generator)
+            if not math.isfinite(loss):
+                raise FloatingPointError(f"the loss is {loss} in epoch {number}; try a smaller learning rate")
+            if on_epoch is not None:
+                on_epoch(Epoch(number, total, loss, accuracy, time.perf_counter() - started))
+        return run.finished(like=model)
+
+
+class _Run:
+    """A model being trained: with its optimiser and schedule, on the device of the accelerator."""
+
+    def __init__(self, model: nn.Module, optimiser: Optimiser, masks: Masks, steps: int) -> None:
+        from accelerate import Accelerator
+
+        self.accelerator = Accelerator()
+        model.to(self.accelerator.device).train()
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        if not trained:
+            raise ValueError("the model has no parameters to train: all are frozen")
+        plain = optimiser(trained)
+        keep_pruned_(plain, model, masks)
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(plain, steps)
+        self.model, self.optimiser = self.accelerator.prepare(model, plain)
+
+    def epoch(self, data: DataSet, batch_size: int, generator: torch.Generator) -> tuple[float, float]:
+        """Trains on every example once; mean loss and accuracy on the way."""
+        device = self.accelerator.device
+        loss, correct = torch.zeros((), device=device), torch.zeros((), device=device)
+        x, y = data.x_train.to(device), data.y_train.to(device)
+        for stored, labels in batches(x, y, batch_size=batch_size, generator=generator):
+            outputs, mean = self._step(data.scaling(stored), labels)
+            loss += mean * len(labels)
+            correct += (outputs.argmax(1) == labels).sum()
+        return float(loss) / len(y), float(correct) / len(y)
+
+    def _step(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        outputs = self.model(inputs)
+        loss = nn.functional.cross_entropy(outputs, labels)
+        self.optimiser.zero_grad()
+        self.accelerator.backward(loss)
+        self.optimiser.step()
+        self.schedule.step()
+        return outputs.detach(), loss.detach()
+
+    def finished(self, like: nn.Module) -> nn.Module:
+        """The trained model, on the device and in the mode of another of the same build."""
+        self.optimiser.zero_grad()
+        model = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        for module, other in zip(model.modules(), like.modules(), strict=True):
+            module.training = other.training
+        return model.to(device_of(like))
+
+
+def _is_small(model: nn.Module) -> bool:
+    parameters = list(model.parameters())
+    return sum(p.numel() for p in parameters) <= SMALL and all(p.ndim <= 2 for p in parameters)
