@@ -1,6 +1,8 @@
 """Every public name imports, explains itself with an example, and has its place in the documentation."""
 
 import importlib
+import importlib.util
+import inspect
 import re
 import subprocess
 import sys
@@ -34,7 +36,7 @@ def resolved(dotted):
     raise ModuleNotFoundError(dotted)
 
 
-def test_the_list_of_public_names_is_sorted_and_without_repeats():
+def test_the_public_names_are_listed_once_and_shown_by_dir():
     assert len(NAMES) == len(set(NAMES))
     assert set(NAMES) <= set(dir(tombola))
 
@@ -44,14 +46,21 @@ def test_a_public_name_imports_and_has_an_example(name):
     public = getattr(tombola, name)
     assert public.__doc__, f"tombola.{name} has no docstring"
     is_error = isinstance(public, type) and issubclass(public, Exception)
-    is_package = hasattr(public, "__path__")
-    assert is_error or is_package or ">>> " in public.__doc__, f"the docstring of tombola.{name} has no example"
+    assert is_error or inspect.ismodule(public) or ">>> " in public.__doc__, (
+        f"the docstring of tombola.{name} has no example"
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_public_name_is_in_the_documentation(name):
     public = getattr(tombola, name)
     assert any(resolved(dotted) is public for dotted in documented_names()), f"no ::: line in docs/api for {name}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_module_can_take_the_place_of_a_public_name(name):
+    """Importing `tombola.name` would bind the module over the function, depending on what was imported first."""
+    assert inspect.ismodule(getattr(tombola, name)) or importlib.util.find_spec(f"tombola.{name}") is None
 
 
 @pytest.mark.parametrize("dotted", sorted(documented_names()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,15 +127,21 @@ def _column(ticket: Ticket, name: str, start: int, stop: int, block: Block) -> n
     return column
 
 
-def effective_sha256(ticket: Ticket, *, block: Block | None = None) -> str:
-    """SHA-256 over the effective weights, float64 little-endian, layer by layer."""
+def maps_sha256(maps: Iterable[EffectiveMaps]) -> str:
+    """SHA-256 over effective weights, float64 little-endian, layer by layer."""
     digest = hashlib.sha256()
+    for effective in maps:
+        for array in effective.arrays():
+            digest.update(np.ascontiguousarray(array, "<f8"))
+    return digest.hexdigest()
+
+
+def effective_sha256(ticket: Ticket, *, block: Block | None = None) -> str:
+    """SHA-256 over the weights that a ticket stands for: sums of kept products, or masked values."""
     if ticket.kind == "strong":
-        for maps in effective_maps(ticket, block=block):
-            for array in maps.arrays():
-                digest.update(np.ascontiguousarray(array, "<f8"))
-    else:
-        for name in ticket.tensors:
-            for _, rows in kept_rows(ticket, name, block or ticket.block):
-                digest.update(np.ascontiguousarray(rows, "<f8"))
+        return maps_sha256(effective_maps(ticket, block=block))
+    digest = hashlib.sha256()
+    for name in ticket.tensors:
+        for _, rows in kept_rows(ticket, name, block or ticket.block):
+            digest.update(np.ascontiguousarray(rows, "<f8"))
     return digest.hexdigest()

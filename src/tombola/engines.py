@@ -9,7 +9,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
+
+@dataclass(frozen=True)
+class Workers:
+    """Who does the work, and who hears of it. No result depends on either.
+
+    Args:
+        threads: how many threads share the work; default: one per available core.
+        progress: called with the number of items just done.
+    """
+
+    threads: int | None = None
+    progress: Callable[[int], None] = lambda _: None
+
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")

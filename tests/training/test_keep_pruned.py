@@ -45,5 +45,5 @@ def test_infinite_and_undefined_pruned_weights_become_zero():
 
 def test_a_mask_of_no_parameter_is_refused():
     model = nn.Linear(3, 2)
-    with pytest.raises(ValueError, match="'fc9.weight' names no parameter"):
+    with pytest.raises(ValueError, match=r"'fc9\.weight' names no parameter"):
         keep_pruned_(sgd()(model.parameters()), model, {"fc9.weight": MASK})

@@ -95,10 +95,11 @@ class _Networks:
 
     def errors_and_gradients(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The error `(count,)` at each point, and its gradient `(count, n)`."""
-        inputs = torch.from_numpy(points).requires_grad_()
-        start = torch.cat([inputs.relu(), (-inputs).relu()], dim=1) if self.signed else inputs
-        errors = (self._output(start, 1) - self._output(start, 0)).norm(dim=1)
-        (gradients,) = torch.autograd.grad(errors.sum(), inputs)
+        with torch.inference_mode(False), torch.enable_grad():
+            inputs = torch.from_numpy(points).requires_grad_()
+            start = torch.cat([inputs.relu(), (-inputs).relu()], dim=1) if self.signed else inputs
+            errors = (self._output(start, 1) - self._output(start, 0)).norm(dim=1)
+            (gradients,) = torch.autograd.grad(errors.sum(), inputs)
         return errors.detach().numpy(), gradients.numpy()
 
     def _output(self, values: Tensor, which: int) -> Tensor:

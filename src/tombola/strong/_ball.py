@@ -89,7 +89,7 @@ class Ball:
         return points * np.minimum(1, self.radius * INWARD / np.maximum(norms, TINY))
 
     def farthest(self, directions: Float64[np.ndarray, "count n"]) -> Float64[np.ndarray, "count n"]:
-        """For each of `directions`, `(count, n)`, the input with the largest inner product; 0 where none is positive."""
+        """For each of `directions`, `(count, n)`, the input with the largest inner product; 0 where none is > 0."""
         directions = np.maximum(directions, 0) if self.nonnegative else directions
         norms = np.linalg.norm(directions, axis=1, keepdims=True)
         return directions * (self.radius * INWARD / np.maximum(norms, TINY))

@@ -62,13 +62,11 @@ class Certificate:
         expected = {"input_set", "attack", *NUMBERS, *SEQUENCES}
         if set(data) != expected:
             raise ValueError(f"a certificate has the fields {sorted(expected)}, not {sorted(data)}")
-        attack = data["attack"]
-        return cls(
-            input_set_from_json(data["input_set"]),
-            *(float(data[name]) for name in NUMBERS),
-            *(tuple(float(value) for value in data[name]) for name in SEQUENCES),
-            attack=None if attack is None else float(attack),
-        )
+        bound, spectral, slope, interval = (float(data[name]) for name in NUMBERS)
+        per_layer, amplification = (tuple(map(float, data[name])) for name in SEQUENCES)
+        attack = None if data["attack"] is None else float(data["attack"])
+        input_set = input_set_from_json(data["input_set"])
+        return cls(input_set, bound, spectral, slope, interval, per_layer, amplification, attack)
 
 
 def certificate(

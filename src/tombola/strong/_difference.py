@@ -19,7 +19,7 @@ from scipy.sparse import csr_array
 
 from ._effective import EffectiveLayer, checked_layers, input_size
 from ._generators import Generators
-from ._input_sets import Ball, Box, InputSet, Pinned
+from ._input_sets import InputSet, Pinned
 from ._rounding import gamma, upward
 
 
@@ -74,7 +74,10 @@ def difference(layers: Sequence[EffectiveLayer], input_set: InputSet) -> Differe
         layers, input_set, size = _homogeneous(layers), _pinned(input_set), size + 1
     first = layers[0]
     if input_set.is_nonnegative():
-        layers = (replace(first, target=first.target[:, :size], ticket=first.ticket[:, :size], signed=False), *layers[1:])
+        layers = (
+            replace(first, target=first.target[:, :size], ticket=first.ticket[:, :size], signed=False),
+            *layers[1:],
+        )
     elif not first.signed:
         raise ValueError(
             f"the first layer takes one sign only, and {input_set.describe(size)} holds negative inputs; "
@@ -128,7 +131,7 @@ def _gathered(matrix: np.ndarray, owner: np.ndarray, width: int) -> np.ndarray:
 
 def _inexact(layer: EffectiveLayer, gap: np.ndarray, owner: np.ndarray, before: np.ndarray) -> np.ndarray:
     """Units with a gap, or fed by an inexact unit, or whose zero gap may be a matter of rounding."""
-    inexact = gap.any(axis=1) | layer.ticket[:, before].any(axis=1)
+    inexact = np.logical_or(np.any(gap != 0, axis=1), np.any(layer.ticket[:, before] != 0, axis=1))
     quiet = np.flatnonzero(~inexact)
     terms = _gathered((layer.ticket[quiet] != 0).astype(np.float64), owner, gap.shape[1])
     inexact[quiet] = (terms > 1).any(axis=1)
@@ -158,5 +161,5 @@ def _bordered(matrix: np.ndarray, bias: np.ndarray | None, last: bool, signed: b
 
 def _pinned(input_set: InputSet) -> Pinned:
     if isinstance(input_set, Pinned):
-        raise ValueError("biases and a constant input coordinate at once: give the biases as weights of that coordinate")
+        raise ValueError("biases and a constant input coordinate at once: give the biases as that coordinate's weights")
     return Pinned(input_set, 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float64, Integer
@@ -45,7 +46,7 @@ class EffectiveLayer:
         if self.owner is None and m != n:
             raise ValueError(f"{m} ticket units for {n} target units: say with owner which copies which")
         owner = np.arange(m) if self.owner is None else np.asarray(self.owner, np.int64)
-        if owner.shape != (m,) or (m and not (0 <= owner.min() and owner.max() < n)):
+        if owner.shape != (m,) or (m and (owner.min() < 0 or owner.max() >= n)):
             raise ValueError(f"owner wants one unit of the {n} of the target for each of the {m} of the ticket")
         object.__setattr__(self, "owner", owner)
         for name, bias, size in (("target", self.target_bias, n), ("ticket", self.ticket_bias, m)):
@@ -114,11 +115,13 @@ def checked_layers(layers: Sequence[EffectiveLayer]) -> tuple[EffectiveLayer, ..
     first, last = layers[0], layers[-1]
     if first.target.shape[1] != first.ticket.shape[1] or (first.signed and first.target.shape[1] % 2):
         raise ValueError("in the first layer target and ticket want the same inputs; twice as many if signed")
-    for index, (before, layer) in enumerate(zip(layers, layers[1:], strict=False), start=1):
+    for index, (before, layer) in enumerate(pairwise(layers), start=1):
         widths = (layer.target.shape[1], layer.ticket.shape[1])
         if widths != (len(before.target), len(before.ticket)):
-            raise ValueError(f"layer {index} takes {widths} units of target and ticket, and the layer before it has "
-                             f"{len(before.target)} and {len(before.ticket)}")
+            raise ValueError(
+                f"layer {index} takes {widths} units of target and ticket, and the layer before it has "
+                f"{len(before.target)} and {len(before.ticket)}"
+            )
         if layer.signed:
             raise ValueError(f"layer {index} is signed; only the first layer sees inputs of both signs")
     if not np.array_equal(last.owners, np.arange(len(last.target))):

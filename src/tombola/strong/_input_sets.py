@@ -13,6 +13,8 @@ __all__ = ["Ball", "Box", "InputSet", "Pinned", "input_set_from_json"]
 
 InputSet = Ball | Box | Pinned
 
+FIELDS = {"ball": {"radius", "nonnegative"}, "box": {"low", "high"}, "pinned": {"inner", "value"}}
+
 
 def input_set_from_json(data: Mapping[str, Any]) -> InputSet:
     """The input set that `to_json` wrote.
@@ -26,13 +28,14 @@ def input_set_from_json(data: Mapping[str, Any]) -> InputSet:
     """
     fields = dict(data)
     kind = fields.pop("kind", None)
-    known = {"ball": (Ball, {"radius", "nonnegative"}), "box": (Box, {"low", "high"}), "pinned": (Pinned, {"inner", "value"})}
-    if kind not in known or set(fields) != known[kind][1]:
-        raise ValueError(f"no input set is written as {dict(data)!r}; kinds and their fields are {_shown(known)}")
+    if kind not in FIELDS or set(fields) != FIELDS[kind]:
+        shown = "; ".join(f"{known} with {', '.join(sorted(names))}" for known, names in FIELDS.items())
+        raise ValueError(f"no input set is written as {dict(data)!r}; known are {shown}")
     if kind == "pinned":
-        fields["inner"] = input_set_from_json(fields["inner"])
-    return known[kind][0](**fields)
-
-
-def _shown(known: Mapping[str, tuple[type, set[str]]]) -> str:
-    return "; ".join(f"{kind}: {', '.join(sorted(fields))}" for kind, (_, fields) in known.items())
+        inner = input_set_from_json(fields["inner"])
+        if isinstance(inner, Pinned):
+            raise ValueError("a pinned set of a pinned set is not an input set; pin a ball or a box")
+        return Pinned(inner, float(fields["value"]))
+    if kind == "ball":
+        return Ball(float(fields["radius"]), bool(fields["nonnegative"]))
+    return Box(fields["low"], fields["high"])

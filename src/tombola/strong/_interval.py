@@ -21,7 +21,7 @@ class Activity:
         low: `(n,)`, a lower bound of each activation of the target.
         high: `(n,)`, an upper bound.
         target_gate: `(n,)`, 1 where the target's unit is active for all inputs, 0 where for none, else 1/2.
-        gap_gate: `(m,)`, 1 where the ticket's unit and the one that it copies are always active, 0 where never, else 1/2.
+        gap_gate: `(m,)`, 1 where a ticket's unit and the one that it copies are always active, 0 where never, else 1/2.
     """
 
     low: Float64[np.ndarray, " n"]
@@ -77,7 +77,7 @@ def _advance(stage: Stage, state: _State) -> tuple[Range, Range, Range]:
     """The same ranges of a later layer."""
     target = _image(stage.target, *state.target)
     through, fresh = _image(stage.ticket, *state.gap), _image(stage.gap, *state.target)
-    room = _gap_room(stage, state) + 2 * UNIT * sum(np.abs(end) for end in (*through, *fresh))
+    room = _gap_room(stage, state) + 2 * UNIT * np.abs((*through, *fresh)).sum(axis=0)
     gap = _widened((through[0] + fresh[0], through[1] + fresh[1]), room)
     shifted = _widened((target[0][stage.owner] + gap[0], target[1][stage.owner] + gap[1]), _ulps(target, stage, gap))
     ticket = _image(stage.ticket, *state.ticket)
@@ -95,7 +95,8 @@ def _gap_room(stage: Stage, state: _State) -> np.ndarray:
 
 
 def _ulps(target: Range, stage: Stage, gap: Range) -> np.ndarray:
-    return 2 * UNIT * sum(np.abs(end[stage.owner]) for end in target) + 2 * UNIT * sum(np.abs(end) for end in gap)
+    ends = (target[0][stage.owner], target[1][stage.owner], *gap)
+    return 2 * UNIT * np.abs(ends).sum(axis=0)
 
 
 def _activate(stage: Stage, target: Range, ticket: Range, gap: Range) -> tuple[_State, Activity]:

@@ -70,8 +70,10 @@ class BuiltLayer:
     Attributes:
         tensors: the parent's tensors and their masks, by name.
         stages: the stages that realise the layer.
-        edges: edges kept on the side that has one edge per weight.
-        zeroed: target weights no larger than the tolerance, which keep no edge.
+        edges: edges kept on the side that has a sum for each weight.
+        targets: sums that were asked for: one per weight, for each copy of its output and each sign of its input.
+        zeroed: those that keep no edge, because the weight is no larger than the tolerance.
+        signed: whether there is a sum for each sign.
         errors: `(k,)` float64, |effective - target| of every target weight, both paths.
         failures: how many of them miss the tolerance.
         misses: the first of these.
@@ -80,7 +82,9 @@ class BuiltLayer:
     tensors: dict[str, MaskedTensor]
     stages: tuple[Stage, ...]
     edges: int
+    targets: int
     zeroed: int
+    signed: bool
     errors: np.ndarray
     failures: int
     misses: list[Miss] = field(default_factory=list)

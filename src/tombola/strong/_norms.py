@@ -25,7 +25,7 @@ def spectral_norm_bound(matrix: Float64[np.ndarray, "m n"]) -> float:
     factorisation of `c I - G` that runs to its end proves \(\lambda_{\max}(G) \le c + \varphi\,
     \mathrm{tr}(c I - G)\), \(\varphi = \gamma_{n+1}/(1-\gamma_{n+1})\) [Rump2006, Thm. 2.3]; the rounding errors of
     `G` itself are below \(\gamma\,\lVert M\rVert_F^2\). If the factorisation fails, `c` grows and it is repeated. The
-    estimate needs no trust.
+    estimate needs no trust: a poor one costs time.
 
     The guarantee is exact (rounding included, underflow aside). The closeness is measured, up to 5000 rows or columns.
     Costs O(m n k) time and O(k^2) memory beyond the matrix, `k = min(m, n)`.
@@ -65,7 +65,7 @@ def _largest_eigenvalue_bound(matrix: np.ndarray) -> float:
     gram = matrix.T @ matrix if tall else matrix @ matrix.T
     trace = float(np.trace(gram))
     order = len(gram)
-    estimate = _estimate(gram)
+    estimate = max(_estimate(gram), trace / order)
     margin = FIRST_MARGIN + 2 * order * gamma(order + 1)
     while True:
         candidate = estimate * (1 + margin)
@@ -122,7 +122,7 @@ def _lanczos(gram: np.ndarray) -> np.ndarray:
 
 
 def _top_ritz(diagonal: list[float], off: list[float]) -> tuple[float, np.ndarray]:
-    """The largest eigenvalue of the tridiagonal matrix and its vector; `off[0]`, the norm of the start, is not in it."""
+    """The largest eigenvalue of the tridiagonal matrix and its vector; `off[0]`, the start's norm, is not in it."""
     last = len(diagonal) - 1
     values, vectors = eigh_tridiagonal(diagonal, off[1 : last + 1], select="i", select_range=(last, last))
     return float(values[0]), vectors[:, 0]

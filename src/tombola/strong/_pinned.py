@@ -60,9 +60,8 @@ class Pinned:
         low, high = self.inner.linear_range(*rest)
         flipped = self.value < 0 and negative is not None
         shift = negative[:, -1] * -self.value if flipped and negative is not None else positive[:, -1] * self.value
-        return tuple(
-            end + shift + sign * gamma(3) * (np.abs(end) + np.abs(shift)) for sign, end in ((-1, low), (1, high))
-        )
+        room = gamma(3) * np.abs((low, high, shift)).sum(axis=0)
+        return low + shift - room, high + shift + room
 
     def generators(self, size: int, *, signed: bool = False) -> Generators:
         """The set as centre and groups; if `signed`, a set that holds all `(x, |x|)`, `2 * size` coordinates."""

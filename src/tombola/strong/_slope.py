@@ -39,7 +39,7 @@ class Chain:
     """The layer matrices of the joint network, and what is known of the slopes between them.
 
     Attributes:
-        matrices: M_1 ... M_L with the rows of units that are never active left out; M_1 acts on the generators' `(1, z)`.
+        matrices: M_1 ... M_L without the rows of units that are never active; M_1 acts on the generators' `(1, z)`.
         gates: for every hidden layer, 1 for each unit that is always active, 1/2 for the others.
         errors: for every matrix a bound of the Frobenius norm of its rounding error.
         reach: for every matrix a bound of the 2-norm of what it acts on.
@@ -108,7 +108,9 @@ def _chain(problem: Difference, activities: Sequence[Activity], reach: Sequence[
     return Chain(tuple(matrices), tuple(gates), tuple(errors), norms, sizes, index)
 
 
-def _joint(ticket: np.ndarray, gap: np.ndarray, target: np.ndarray, columns: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+def _joint(
+    ticket: np.ndarray, gap: np.ndarray, target: np.ndarray, columns: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
     """`[[A, F], [0, W]]` on the columns that are left of the state before."""
     upper = np.concatenate([ticket[:, columns[0]], gap[:, columns[1]]], axis=1)
     lower = np.concatenate([np.zeros((len(target), len(columns[0]))), target[:, columns[1]]], axis=1)
@@ -163,9 +165,10 @@ def _absorb(
 
 
 def _factor(half: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
-    r"""`L` with \(L L^\top \le I - \tfrac14 N T^{-1} N^\top\), a lower bound of the eigenvalues of `L L^T`, and \(T^{1/2}\).
+    r"""A factor `L`, a lower bound of the eigenvalues of `L L^T`, and \(T^{1/2}\), enlarged where that is needed.
 
-    The factorisation is that of the matrix less a multiple of I that exceeds all rounding errors [Rump2006].
+    \(L L^\top \le I - \tfrac14 N T^{-1} N^\top\) for certain: what is factorised is less than the right side by a
+    multiple of I that exceeds all rounding errors [Rump2006].
     """
     order, terms = half.shape
     for _ in range(TRIES):

@@ -55,7 +55,8 @@ def spectral_bound(problem: Difference, activities: Sequence[Activity]) -> Spect
 
     With \(\Delta_0 = 0\) and \(X_l\) a bound of the target's activations,
 
-    \[\Delta_l \le \lVert A_l \rVert \Delta_{l-1} + \lVert F_l \rVert X_{l-1}, \qquad X_l \le \lVert W_l \rVert X_{l-1};\]
+    \[\Delta_l \le \lVert A_l \rVert \Delta_{l-1} + \lVert F_l \rVert X_{l-1}, \qquad
+      X_l \le \lVert W_l \rVert X_{l-1};\]
 
     constants are taken apart from the activations that move, and \(X_l\) is no more than intervals allow. The
     guarantee is exact, rounding included.
@@ -91,10 +92,10 @@ def _next_signal(problem: Difference, index: int, activity: Activity, before: _S
     """The target's activations behind a layer."""
     stage = problem.stages[index]
     if before is None:
-        varies = problem.entry_target[:, problem.generators.moving].any(axis=1)
+        varies = np.any(problem.entry_target[:, problem.generators.moving] != 0, axis=1)
         norm = _entry_norm(problem.entry_target[varies], problem.generators)
     else:
-        varies = stage.target[:, before.moving].any(axis=1)
+        varies = np.any(stage.target[:, before.moving] != 0, axis=1)
         norm = before.image_norm(stage.target[varies])
     by_intervals = float(np.linalg.norm(activity.high[varies])) * upward(len(varies))
     half = (activity.high - activity.low) / 2

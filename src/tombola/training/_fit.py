@@ -58,11 +58,11 @@ def fit(
 ) -> nn.Module:
     """A trained copy of a classifier; the model that was given stays as it is.
 
-    Minimises the mean cross-entropy over shuffled batches; the learning rate falls to zero along half a cosine. Runs on
-    the device that `accelerate` finds. On a CPU, a network of up to 2 million parameters without convolutions trains on
-    one thread: its products are too small to gain from more, threads that wait for each other on a busy machine lose
-    tenfold and more, and the result is then the same on any number of cores. A heuristic: what accuracy comes out is
-    for `evaluate` to say.
+    Minimises the mean cross-entropy over shuffled batches; the learning rate falls to zero along half a cosine. Runs in
+    one process, on the device that `accelerate` finds. On a CPU, a network of up to 2 million parameters without
+    convolutions trains on one thread: its products are too small to gain much from more, threads that wait for each
+    other on a busy machine lose tenfold and more, and the result is then the same on any number of cores. A heuristic:
+    what accuracy comes out is for `evaluate` to say.
 
     Args:
         model: maps `(batch, *data.input_shape)` to `(batch, data.classes)` or more.
