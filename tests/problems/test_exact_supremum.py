@@ -1,9 +1,6 @@
 import numpy as np
 import pytest
-
 from tests.problems.exact_supremum import output, supremum_over_ball, supremum_over_box
-
-RNG_SEED = 5
 
 
 def small_networks(seed, *, size, units, outputs=1, biased=False):
@@ -30,10 +27,13 @@ def test_only_the_nonnegative_part_counts_where_asked():
 
 
 def test_a_corner_inside_the_box_by_hand():
-    first, second = (np.array([[1.0]]), np.array([0.0]), np.array([[1.0]])), (
-        np.array([[2.0]]),
-        np.array([-0.5]),
-        np.array([[1.0]]),
+    first, second = (
+        (np.array([[1.0]]), np.array([0.0]), np.array([[1.0]])),
+        (
+            np.array([[2.0]]),
+            np.array([-0.5]),
+            np.array([[1.0]]),
+        ),
     )
     # relu(x) - relu(2x - 1/2) rises to 1/4 at x = 1/4 and falls to -1/2 at x = 1
     np.testing.assert_allclose(supremum_over_box(first, second, np.array([-1.0]), np.array([0.5])), 0.25)
@@ -49,7 +49,7 @@ def test_no_sample_of_the_ball_exceeds_it_and_some_come_near(seed, nonnegative):
     sampled = np.abs(output(first, points) - output(second, points)).max()
     exact = supremum_over_ball(first, second, nonnegative=nonnegative)
     assert sampled <= exact * (1 + 1e-12)
-    np.testing.assert_allclose(sampled, exact, rtol=1e-8)
+    np.testing.assert_allclose(sampled, exact, rtol=1e-4)  # the angles are 3e-5 apart
 
 
 @pytest.mark.parametrize("seed", range(4))

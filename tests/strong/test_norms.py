@@ -77,12 +77,15 @@ def test_a_wrong_estimate_costs_time_but_not_the_bound(monkeypatch, wrong):
     assert exact <= spectral_norm_bound(matrix) <= 3 * exact
 
 
-def test_a_factorisation_that_runs_to_its_end_by_luck_is_paid_for(monkeypatch):
-    # the factorisation may succeed although the shift is a few rounding errors too small; the remainder covers that
-    matrix = gaussian(120, 90)
-    monkeypatch.setattr(_norms, "FIRST_MARGIN", 0.0)
+def test_a_factorisation_that_runs_to_its_end_by_rounding_is_paid_for(monkeypatch):
+    # [Rump2006]: success with a shift c shows no more than lambda <= c + phi * trace(c I - G), and G has errors too
+    matrix, unit = gaussian(120, 90), 2.0**-53
+    largest, trace = np.linalg.norm(matrix, 2) ** 2, np.linalg.norm(matrix) ** 2
+    short = 0.9 * (91 * unit * (90 * largest - trace) + 120 * unit * trace)
+    margin = _norms.first_margin(90)
+    monkeypatch.setattr(_norms, "_estimate", lambda gram: (largest - short) / (1 + margin))
     monkeypatch.setattr(_norms, "_is_positive_definite", lambda gram, shift: True)
-    assert np.linalg.norm(matrix, 2) < spectral_norm_bound(matrix)
+    assert np.linalg.norm(matrix, 2) <= spectral_norm_bound(matrix)
 
 
 def test_the_gram_matrix_of_the_shorter_side_is_taken(monkeypatch):
@@ -102,5 +105,5 @@ def test_entries_that_are_not_finite_are_refused(bad):
 
 def test_the_frobenius_bound_is_above_the_norm_and_near():
     matrix = gaussian(40, 30)
-    exact = np.sqrt(sum(Fraction(value) ** 2 for value in matrix.ravel().tolist()))
-    assert exact <= frobenius_bound(matrix) <= exact * (1 + 1e-12)
+    exact = sum(Fraction(value) ** 2 for value in matrix.ravel().tolist())
+    assert exact <= Fraction(frobenius_bound(matrix)) ** 2 <= exact * (1 + Fraction(1, 10**9))

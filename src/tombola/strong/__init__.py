@@ -7,6 +7,7 @@ from ._certificate import Certificate, certificate
 from ._comparison import effective_layers
 from ._construct import construct, require_met, target_sha256, targets
 from ._effective import EffectiveLayer, output_errors
+from ._estimate import Estimate, estimate
 from ._input_sets import InputSet, input_set_from_json
 from ._layer import BuiltLayer, Recipe, TargetLayer
 from ._one_extra import one_extra
@@ -20,6 +21,7 @@ __all__ = [
     "BuiltLayer",
     "Certificate",
     "EffectiveLayer",
+    "Estimate",
     "InputSet",
     "Recipe",
     "TargetLayer",
@@ -28,6 +30,7 @@ __all__ = [
     "certificate",
     "construct",
     "effective_layers",
+    "estimate",
     "input_set_from_json",
     "one_extra",
     "output_errors",

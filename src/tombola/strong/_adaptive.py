@@ -57,15 +57,17 @@ class PortSolution:
     edges: int
 
 
-def grow_pools(problem: Problem, free: FreeUnits, *, progress: Callable[[int], None]) -> list[Pool]:
-    """A pool for every port, chosen in the order of difficulty."""
+def grow_pools(
+    problem: Problem, free: FreeUnits, *, progress: Callable[[int], None], tail: bool = True
+) -> list[Pool]:
+    """A pool for every port, chosen in the order of difficulty; without `tail` the last ports choose as freely."""
     pools = [Pool(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in problem.columns]
     order = problem.order()
     for done, port in enumerate(order):
         left = len(order) - done
         active = problem.active(port)
         if active.size:
-            offer = min(OFFER, max(LAST_OFFER, 2 * left))
+            offer = min(OFFER, max(LAST_OFFER, 2 * left)) if tail else OFFER
             pools[port] = extend_pool(problem, free, port, pools[port], active, offer=offer)
         progress(active.size)
     return pools

@@ -15,6 +15,7 @@ from ._input_sets import InputSet
 
 FIRST_STEPS = 0.25, 2.0  # of the restarts, spread over this range; in radii of the set
 LAST_STEP = 1e-3
+POOL = 10  # inputs that are tried for each start that is used
 DIRECTIONS = 2  # of each matrix
 SUBSPACE_STEPS = 8
 
@@ -43,8 +44,8 @@ def attack(
     """The largest error that gradient ascent finds in a set: a lower bound of what a certificate bounds from above.
 
     Heuristic, but what it returns is an input and the error there. All restarts climb together in float64, from the
-    directions in which the difference of the two networks is largest where all units are active, and from random
-    inputs. A step follows the normalised gradient and then returns to the set; its length falls to nearly 0, from
+    worst of many random inputs and of the directions in which the difference is largest where all units are active,
+    and from some random inputs. A step follows the normalised gradient and then returns to the set; its length falls to nearly 0, from
     another start in each restart.
 
     Args:
@@ -67,9 +68,10 @@ def attack(
     layers = checked_layers(layers)
     size = input_size(layers)
     input_set.bounds(size)
-    directed = input_set.farthest(_directions(layers, generator))
-    points = np.concatenate([directed, input_set.sample(restarts, size, generator=generator)])[: max(restarts, 1)]
-    networks, record, best = _Networks(layers), np.full(len(points), -1.0), points.copy()
+    points = _starts(layers, input_set, max(restarts, 1), generator)
+    record, best = np.full(len(points), -1.0), points.copy()
+    with torch.inference_mode(False):
+        networks = _Networks(layers)
     generators = input_set.generators(size)
     lengths = np.geomspace(*FIRST_STEPS, len(points))[:, None] * generators.radius(generators.moving)
     for step in range(steps + 1):
@@ -107,6 +109,18 @@ class _Networks:
             weight, bias = pair[which]
             values = torch.nn.functional.linear(values.relu() if index else values, weight, bias)
         return values
+
+
+def _starts(
+    layers: Sequence[EffectiveLayer], input_set: InputSet, count: int, generator: torch.Generator
+) -> np.ndarray:
+    """Half of them the worst of a pool of directed and random inputs, the others random, `(count, n)`."""
+    size = input_size(layers)
+    random = torch.randn(POOL * count, size, dtype=torch.float64, generator=generator).numpy()
+    edge = input_set.farthest(np.concatenate([_directions(layers, generator), random]))
+    pool = np.concatenate([edge, input_set.sample(POOL * count, size, generator=generator)])
+    worst = pool[np.argsort(-output_errors(layers, pool))[: (count + 1) // 2]]
+    return np.concatenate([worst, pool[len(pool) - count // 2 :]])
 
 
 def _directions(layers: Sequence[EffectiveLayer], generator: torch.Generator) -> np.ndarray:

@@ -66,7 +66,7 @@ def _largest_eigenvalue_bound(matrix: np.ndarray) -> float:
     trace = float(np.trace(gram))
     order = len(gram)
     estimate = max(_estimate(gram), trace / order)
-    margin = FIRST_MARGIN + 2 * order * gamma(order + 1)
+    margin = first_margin(order)
     while True:
         candidate = estimate * (1 + margin)
         if _is_positive_definite(gram, candidate):
@@ -75,6 +75,11 @@ def _largest_eigenvalue_bound(matrix: np.ndarray) -> float:
     remainder = order * candidate * upward(1) - trace * (2 - upward(order))
     proof = gamma(order + 1) * 1.01 * max(remainder, 0.0) + 4 * UNIT * candidate
     return candidate + proof + gamma(max(matrix.shape)) * trace * upward(order + max(matrix.shape))
+
+
+def first_margin(order: int) -> float:
+    """By how much, relatively, the first candidate exceeds the estimate."""
+    return FIRST_MARGIN + 2 * order * gamma(order + 1)
 
 
 def _is_positive_definite(gram: np.ndarray, shift: float) -> bool:

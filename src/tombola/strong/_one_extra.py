@@ -94,12 +94,30 @@ def build_copies(
         recipe: the source, the solver and the workers.
     """
     used = np.flatnonzero(copies >= 0)
-    law = Uniform(half_width(float(np.abs(layer.weight).max(initial=0.0))))
+    problem = copy_problem(layer, copies, width, recipe.source)
+    pools, solutions = solve_problem(problem, recipe.solver, threads=recipe.threads, progress=recipe.progress)
+    owner, packed = kept_rows(pools, solutions, np.arange(layer.inputs), height_of(pools), width=used.size)
+    mask = BitMask(spread(packed, used, width), width)
+    tensors = {layer.name: MaskedTensor(mask, copy_law(layer), transposed=True)}
+    stage = Stage(layer.name, layer.name, None, relu=layer.relu, copies=copies)
+    rows = replace(layer, weight=layer.weight[copies[used]])
+    named = replace(problem, columns=np.arange(layer.inputs))
+    return report(rows, named, solutions, tensors=tensors, stages=(stage,), by_output=False), owner
+
+
+def copy_law(layer: TargetLayer) -> Uniform:
+    """The law of the source weights between copies, scaled to the layer's largest weight."""
+    return Uniform(half_width(float(np.abs(layer.weight).max(initial=0.0))))
+
+
+def copy_problem(layer: TargetLayer, copies: np.ndarray, width: int, source: Source) -> Problem:
+    """Units are copies of input neurons; every neuron is a port with one target for each copy above that is used."""
+    used, law = np.flatnonzero(copies >= 0), copy_law(layer)
 
     def elements(units: np.ndarray) -> np.ndarray:
-        return recipe.source.block(layer.name, law, units, range(width), threads=1)[:, used]
+        return np.ascontiguousarray(source.block(layer.name, law, units, range(width), threads=1)[:, used])
 
-    problem = Problem(
+    return Problem(
         targets=layer.weight[copies[used]].T,
         columns=np.zeros(layer.inputs, np.int64),
         signs=np.zeros(layer.inputs, np.int64),
@@ -108,14 +126,6 @@ def build_copies(
         least_factor=0.0,
         tolerance=layer.tolerance,
     )
-    pools, solutions = solve_problem(problem, recipe.solver, threads=recipe.threads, progress=recipe.progress)
-    owner, packed = kept_rows(pools, solutions, np.arange(layer.inputs), height_of(pools), width=used.size)
-    mask = BitMask(spread(packed, used, width), width)
-    tensors = {layer.name: MaskedTensor(mask, law, transposed=True)}
-    stage = Stage(layer.name, layer.name, None, relu=layer.relu, copies=copies)
-    rows = replace(layer, weight=layer.weight[copies[used]])
-    named = replace(problem, columns=np.arange(layer.inputs))
-    return report(rows, named, solutions, tensors=tensors, stages=(stage,), by_output=False), owner
 
 
 def spread(packed: np.ndarray, used: np.ndarray, width: int) -> np.ndarray:

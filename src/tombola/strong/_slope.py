@@ -16,6 +16,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,8 +31,6 @@ from ._norms import frobenius_bound, spectral_norm_bound
 from ._rounding import UNIT, gamma, upward
 
 FLOORS = (0.3, 0.1, 0.03, 0.01, 0.001)  # what may be left of the identity when a factorisation has taken its part
-ENLARGE = 1.2
-TRIES = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +130,7 @@ def _evaluate(chain: Chain, choice: Multipliers) -> float:
         slack += added * chain.reach[position]
     if len(chain.matrices) == 1:
         behind = entry
-    return (spectral_norm_bound(behind) + slack) * np.sqrt(total) * upward(8)
+    return (spectral_norm_bound(behind) + slack) * math.sqrt(total) * upward(8)
 
 
 def _column_scale(chain: Chain, choice: Multipliers) -> np.ndarray:
@@ -171,7 +170,7 @@ def _factor(half: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, float, np.n
     multiple of I that exceeds all rounding errors [Rump2006].
     """
     order, terms = half.shape
-    for _ in range(TRIES):
+    while True:
         scaled = half / root
         taken = scaled @ scaled.T
         room = gamma(terms + 8) * frobenius_bound(scaled) ** 2 + 2 * gamma(order + 2) * (order + 1)
@@ -180,8 +179,7 @@ def _factor(half: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, float, np.n
         floor = next((floor for floor in FLOORS if floor > 4 * room and _is_above(remaining, floor)), None)
         if floor is not None:
             return cholesky(remaining, lower=True, check_finite=False), floor - 3 * room, root
-        root = root * ENLARGE
-    raise ArithmeticError("the multipliers of a layer could not be made feasible")
+        root = root * (1.5 * spectral_norm_bound(scaled))  # now 1 / 1.5**2 of the identity is taken at most
 
 
 def _is_above(matrix: np.ndarray, floor: float) -> bool:

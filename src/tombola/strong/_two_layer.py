@@ -43,9 +43,7 @@ def two_layer(layers: list[TargetLayer], recipe: Recipe) -> list[BuiltLayer]:
 
 def build_pair(layer: TargetLayer, recipe: Recipe) -> BuiltLayer:
     """One target layer from two source layers, each unit owned by an input or, if that is cheaper, by an output."""
-    augmented = layer.augmented
-    by_output = not layer.signed and OUTPUT_OWNED_UNITS * layer.outputs < augmented.shape[1]
-    problem = output_owned(layer, recipe.source) if by_output else input_owned(layer, recipe.source)
+    problem, by_output = pair_problem(layer, recipe.source)
     pools, solutions = solve_problem(problem, recipe.solver, threads=recipe.threads, progress=recipe.progress)
     tensors = _tensors(layer, problem, pools, solutions, by_output=by_output)
     has_bias = layer.bias is not None
@@ -54,6 +52,12 @@ def build_pair(layer: TargetLayer, recipe: Recipe) -> BuiltLayer:
         Stage(layer.name, f"{layer.name}.out", None, relu=layer.relu),
     )
     return report(layer, problem, solutions, tensors=tensors, stages=stages, by_output=by_output)
+
+
+def pair_problem(layer: TargetLayer, source: Source) -> tuple[Problem, bool]:
+    """The units and ports of a layer, and whether outputs own the units: they do where that takes fewer."""
+    by_output = not layer.signed and OUTPUT_OWNED_UNITS * layer.outputs < layer.augmented.shape[1]
+    return (output_owned if by_output else input_owned)(layer, source), by_output
 
 
 def report(

@@ -1,4 +1,4 @@
-"""The solvers for tensors: the same objectives and the same records, batched over instances, in float64 on their device."""
+"""The solvers for tensors: the same objectives and records, batched over instances, in float64 on their device."""
 
 from __future__ import annotations
 
@@ -20,16 +20,14 @@ HEURISTIC = 28
 Select = Callable[[Float64[Tensor, "b n"], Float64[Tensor, " b"]], Bool[Tensor, "b n"]]
 
 
-def nearest_of_tensors(
-    candidates: Float[Tensor, "..."], targets: Float[Tensor, " m"], epsilon: float
-) -> SubsetSums:
+def nearest_of_tensors(candidates: Float[Tensor, "*pools"], targets: Float[Tensor, " m"], epsilon: float) -> SubsetSums:
     """The record of `nearest` for tensors that were checked."""
     pools, goals = read(candidates, targets)
     return record(pools, goals, nearest_selection(pools, goals), None, epsilon)
 
 
 def sparsest_of_tensors(
-    candidates: Float[Tensor, "..."], targets: Float[Tensor, " m"], epsilon: float
+    candidates: Float[Tensor, "*pools"], targets: Float[Tensor, " m"], epsilon: float
 ) -> SubsetSums:
     """The record of `sparsest` for tensors that were checked."""
     pools, goals = read(candidates, targets)
@@ -37,7 +35,7 @@ def sparsest_of_tensors(
 
 
 def lightest_of_tensors(
-    candidates: Float[Tensor, "..."], targets: Float[Tensor, " m"], epsilon: float
+    candidates: Float[Tensor, "*pools"], targets: Float[Tensor, " m"], epsilon: float
 ) -> SubsetSums:
     """The record of `lightest` for tensors that were checked."""
     pools, goals = read(candidates, targets)
@@ -54,11 +52,11 @@ def lightest_of_tensors(
 
 
 def read(
-    candidates: Float[Tensor, "..."], targets: Float[Tensor, " m"]
+    candidates: Float[Tensor, "*pools"], targets: Float[Tensor, " m"]
 ) -> tuple[Float64[Tensor, "m n"], Float64[Tensor, " m"]]:
     """Pools, one per target, and targets in float64."""
     pools, goals = torch.atleast_2d(candidates).double(), targets.double()
-    if not bool(((pools.abs().sum(1) < torch.inf).all() & (goals.abs() < torch.inf).all())):
+    if not bool((pools.abs().sum(1) < torch.inf).all() & (goals.abs() < torch.inf).all()):
         check_finite(candidates, targets)
     return pools.expand(len(goals), -1), goals
 
@@ -78,9 +76,7 @@ def record(
     return SubsetSums(selection, value, error, error <= epsilon, everywhere if proved is None else proved)
 
 
-def in_chunks(
-    select: Select, pools: Float64[Tensor, "b n"], targets: Float64[Tensor, " b"]
-) -> Bool[Tensor, "b n"]:
+def in_chunks(select: Select, pools: Float64[Tensor, "b n"], targets: Float64[Tensor, " b"]) -> Bool[Tensor, "b n"]:
     """The selection of all rows, as many at a time as half lists of 2^(n/2) sums have room for."""
     rows = max(1, ENTRIES >> (pools.shape[1] + 1) // 2)
     chunks = zip(pools.split(rows), targets.split(rows), strict=True)
@@ -103,9 +99,12 @@ def nearest_selection(pools: Float64[Tensor, "b n"], targets: Float64[Tensor, " 
 def sparsest_selection(
     pools: Float64[Tensor, "m n"], targets: Float64[Tensor, " m"], epsilon: float
 ) -> tuple[Bool[Tensor, "m n"], Bool[Tensor, " m"]]:
-    """The sparsest subset of each row and whether it is proved: by enumeration, and what is left by `hard_selection`."""
+    """The sparsest subset of each row and whether it is proved: by enumeration, the rest by `hard_selection`."""
     n = pools.shape[1]
-    over, under = (targets - ordered_sum(pools, pools > 0) > epsilon), (ordered_sum(pools, pools < 0) - targets > epsilon)
+    over, under = (
+        (targets - ordered_sum(pools, pools > 0) > epsilon),
+        (ordered_sum(pools, pools < 0) - targets > epsilon),
+    )
     selection = (over[:, None] & (pools > 0)) | (under[:, None] & (pools < 0))
     open_rows = (~over & ~under & (targets.abs() > epsilon)).nonzero()[:, 0]
     for size in range(1, min(ENUMERATED, n) + 1):

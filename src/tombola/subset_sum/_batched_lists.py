@@ -52,8 +52,8 @@ def lightest_in_windows(
 ) -> tuple[Float64[Tensor, "b L"], Int64[Tensor, "b L"]]:
     """The smallest weight among places first..last-1 and where it is; infinite for an empty window.
 
-    Minima over runs of 2^p places are doubled level by level, and a window is answered by the two runs of its level that
-    cover it: O((L + R) log R) time, O(L + R) memory.
+    Minima over runs of 2^p places are doubled level by level, and a window is answered by the two runs of its level
+    that cover it: O((L + R) log R) time, O(L + R) memory.
     """
     length = last - first
     lightest = torch.full_like(first, torch.inf, dtype=weights.dtype)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 
 @njit(cache=True, nogil=True)
-def group_starts(h: int) -> NDArray:
+def group_starts(h: int) -> np.ndarray:
     """Where the subsets of 0, 1, ..., h of h candidates start in a list of all; the last entry is its length."""
     starts = np.zeros(h + 2, np.int64)
     count = 1
@@ -23,7 +22,9 @@ def group_starts(h: int) -> NDArray:
 
 
 @njit(cache=True, nogil=True)
-def merge_back(sums: NDArray, masks: NDArray, own: tuple[int, int], other: tuple[int, int], step: tuple[float, int]) -> None:
+def merge_back(
+    sums: np.ndarray, masks: np.ndarray, own: tuple[int, int], other: tuple[int, int], step: tuple[float, int]
+) -> None:
     """Merges group `own` = (start, length) with group `other` plus a step = (candidate, bit), into the place of `own`.
 
     From the back, so that nothing is overwritten that is still to be read.
@@ -40,7 +41,7 @@ def merge_back(sums: NDArray, masks: NDArray, own: tuple[int, int], other: tuple
 
 
 @njit(cache=True, nogil=True)
-def grouped_sums(candidates: NDArray, sums: NDArray, masks: NDArray) -> NDArray:
+def grouped_sums(candidates: np.ndarray, sums: np.ndarray, masks: np.ndarray) -> np.ndarray:
     """Fills `sums` and `masks` with all subsets, by size and then by sum; where the groups start."""
     starts = group_starts(len(candidates))
     lengths = np.zeros(len(candidates) + 1, np.int64)
@@ -55,7 +56,7 @@ def grouped_sums(candidates: NDArray, sums: NDArray, masks: NDArray) -> NDArray:
 
 
 @njit(cache=True, nogil=True)
-def closest_sum(left: NDArray, right: NDArray, target: float) -> tuple[float, int, int]:
+def closest_sum(left: np.ndarray, right: np.ndarray, target: float) -> tuple[float, int, int]:
     """The pair of two sorted lists whose sum is closest to the target: its error and both places."""
     best, best_i, best_j = np.inf, 0, 0
     i, j = 0, len(right) - 1
@@ -70,7 +71,7 @@ def closest_sum(left: NDArray, right: NDArray, target: float) -> tuple[float, in
 
 
 @njit(cache=True, nogil=True)
-def ordered_error(candidates: NDArray, target: float, mask: int) -> float:
+def ordered_error(candidates: np.ndarray, target: float, mask: int) -> float:
     """|target - sum| of the candidates whose bit is set, added in ascending order of index as the record adds them."""
     total = 0.0
     for j in range(len(candidates)):
@@ -80,7 +81,9 @@ def ordered_error(candidates: NDArray, target: float, mask: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def fewest(candidates: NDArray, targets: NDArray, rows: NDArray, problem: tuple[float, int], selection: NDArray) -> None:
+def fewest(
+    candidates: np.ndarray, targets: np.ndarray, rows: np.ndarray, problem: tuple[float, int], selection: np.ndarray
+) -> None:
     """Replaces the selection of each given row by one of the fewest candidates within a tolerance, if there is one.
 
     `problem` is (epsilon, the first size to try); sizes below it must be known to fail.
@@ -89,7 +92,8 @@ def fewest(candidates: NDArray, targets: NDArray, rows: NDArray, problem: tuple[
     n = candidates.shape[1]
     half = (n + 1) // 2
     sums, masks = np.empty((2, 1 << half)), np.empty((2, 1 << half), np.int64)
-    for row in rows:
+    for entry in range(len(rows)):
+        row = int(rows[entry])
         pool, target = candidates[row if len(candidates) > 1 else 0], targets[row]
         left = grouped_sums(pool[:half], sums[0], masks[0])
         right = grouped_sums(pool[half:], sums[1], masks[1])

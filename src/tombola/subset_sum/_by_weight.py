@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from tombola.subset_sum._by_size import ordered_error
 
@@ -16,7 +15,9 @@ SLACK = 1.0 + 1e-12  # far above the rounding of a sum of 40 magnitudes, so that
 
 
 @njit(cache=True, nogil=True)
-def bounded_sums(steps: tuple[NDArray, NDArray], bound: float, sums: NDArray, weights: NDArray, masks: NDArray) -> int:
+def bounded_sums(
+    steps: tuple[np.ndarray, np.ndarray], bound: float, sums: np.ndarray, weights: np.ndarray, masks: np.ndarray
+) -> int:
     """Fills the lists with the subsets of weight at most `bound`, in order of their sum; how many there are.
 
     `steps` is the candidates and the bits that stand for them. The list so far is merged with itself plus a candidate,
@@ -25,7 +26,8 @@ def bounded_sums(steps: tuple[NDArray, NDArray], bound: float, sums: NDArray, we
     values, bits = steps
     sums[0], weights[0], masks[0] = 0.0, 0.0, 0
     length = 1
-    for value, bit in zip(values, bits):
+    for j in range(len(values)):
+        value, bit = values[j], bits[j]
         left, right = length - 1, length - 1
         for place in range(2 * length - 1, -1, -1):
             if left >= 0 and (right < 0 or sums[left] >= sums[right] + value):
@@ -46,16 +48,16 @@ def bounded_sums(steps: tuple[NDArray, NDArray], bound: float, sums: NDArray, we
 
 @njit(cache=True, nogil=True)
 def lightest_pair(
-    left: tuple[NDArray, NDArray, NDArray],
-    right: tuple[NDArray, NDArray, NDArray],
-    pool: NDArray,
+    left: tuple[np.ndarray, np.ndarray, np.ndarray],
+    right: tuple[np.ndarray, np.ndarray, np.ndarray],
+    pool: np.ndarray,
     problem: tuple[float, float, float],
-    window: NDArray,
+    window: np.ndarray,
 ) -> int:
     """The bits of the lightest pair of partial subsets within the tolerance that beats the bound, or -1.
 
-    `left` and `right` are (sums, weights, bits), `problem` is (target, epsilon, bound). As the left sum grows, the right
-    sums that fit form a window that slides down; `window` holds those of its places that may still be the lightest.
+    `left` and `right` are (sums, weights, bits), `problem` is (target, epsilon, bound). As the left sum grows, the
+    right sums that fit form a window that slides down; `window` holds those of its places that may still be lightest.
     """
     sums, weights, masks = left
     other_sums, other_weights, other_masks = right
@@ -78,13 +80,16 @@ def lightest_pair(
 
 
 @njit(cache=True, nogil=True)
-def lighten(candidates: NDArray, targets: NDArray, rows: NDArray, epsilon: float, selection: NDArray) -> None:
+def lighten(
+    candidates: np.ndarray, targets: np.ndarray, rows: np.ndarray, epsilon: float, selection: np.ndarray
+) -> None:
     """Replaces the selection of each given row, which must be within the tolerance, by a lightest one that is."""
     n = candidates.shape[1]
     size = 1 << (n + 1) // 2
     sums, weights, masks = np.empty((2, size)), np.empty((2, size)), np.empty((2, size), np.int64)
     values, bits, window = np.empty((2, n)), np.empty((2, n), np.int64), np.empty(size, np.int64)
-    for row in rows:
+    for entry in range(len(rows)):
+        row = int(rows[entry])
         pool = candidates[row if len(candidates) > 1 else 0]
         bound = 0.0
         for j in range(n):

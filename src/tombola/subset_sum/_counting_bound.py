@@ -1,6 +1,7 @@
 """How many parameters any random network must have before pruning.
 
-- Pensia2020: Pensia, Rajput, Nagle, Vishwakarma, Papailiopoulos, "Optimal lottery tickets via subset sum", NeurIPS 2020.
+- Pensia2020: Pensia, Rajput, Nagle, Vishwakarma, Papailiopoulos, "Optimal lottery tickets via
+  subset sum", NeurIPS 2020.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from tombola.subset_sum._median_error import median_error
 def failure_probability(n: int, epsilon: float) -> float:
     """The probability that no subset of a private pool of n numbers from U[-1, 1] is within epsilon of one target.
 
-    `u + (1 - u) max(2^-r, 1 / (2 r))` with `r = epsilon / median_error(n)`, for a target from U[-1, 1]. Two things fail:
+    `u + (1 - u) max(2^-r, 1 / (2 r))`, `r = epsilon / median_error(n)`, for a target from U[-1, 1]. Two things fail:
 
     - the pool does not reach the target, because too few of its numbers have the target's sign. Derived, exact:
       `u = 2^-n sum_k C(n, k) (1 - epsilon)^(k + 1) / (k + 1)!`, as the sum of k uniform numbers is below y <= 1 with

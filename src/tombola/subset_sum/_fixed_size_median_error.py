@@ -1,7 +1,6 @@
 """How close the nearest sum of a fixed number of candidates typically comes.
 
-- Natale2024: Natale, Ferre', Giambartolomei, Giroire, Mallmann-Trenn, "On the sparsity of the strong lottery ticket
-  hypothesis", NeurIPS 2024.
+- Natale2024: Natale et al., "On the sparsity of the strong lottery ticket hypothesis", NeurIPS 2024.
 """
 
 from __future__ import annotations

@@ -14,11 +14,10 @@ from math import floor
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 
 @njit(cache=True, nogil=True)
-def reach(candidates: NDArray, row: int) -> tuple[float, float]:
+def reach(candidates: np.ndarray, row: int) -> tuple[float, float]:
     """The lowest and the highest sum of any subset of one pool: all negative candidates, all positive ones."""
     low, high = 0.0, 0.0
     for j in range(candidates.shape[1]):
@@ -34,7 +33,7 @@ def on_grid(number: float, scale: float) -> int:
 
 
 @njit(cache=True, nogil=True)
-def load(candidates: NDArray, row: int, scale: float, pool: NDArray, lane: int) -> None:
+def load(candidates: np.ndarray, row: int, scale: float, pool: np.ndarray, lane: int) -> None:
     """Writes one pool, rounded to its grid, into one lane."""
     for j in range(candidates.shape[1]):
         pool[j, lane] = on_grid(candidates[row, j], scale)
@@ -42,8 +41,8 @@ def load(candidates: NDArray, row: int, scale: float, pool: NDArray, lane: int) 
 
 @njit(cache=True, nogil=True)
 def triage(
-    candidates: NDArray, targets: NDArray, epsilon: float, selection: NDArray
-) -> tuple[bool, NDArray, NDArray]:
+    candidates: np.ndarray, targets: np.ndarray, epsilon: float, selection: np.ndarray
+) -> tuple[bool, np.ndarray, np.ndarray]:
     """Answers the rows that need no search in `selection`, which must come in all False, and lists the others.
 
     No search: targets within `epsilon` of zero (the empty set), and those beyond the reach of every subset by more than
@@ -73,7 +72,9 @@ def triage(
 
 
 @njit(cache=True, nogil=True)
-def evaluate(candidates: NDArray, targets: NDArray, selection: NDArray, value: NDArray, error: NDArray) -> None:
+def evaluate(
+    candidates: np.ndarray, targets: np.ndarray, selection: np.ndarray, value: np.ndarray, error: np.ndarray
+) -> None:
     """Fills the record's sums, in float64 and in ascending order of index, and drops selected zeros."""
     for row in range(len(targets)):
         pool = row if len(candidates) > 1 else 0

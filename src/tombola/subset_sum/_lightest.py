@@ -5,19 +5,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from torch import Tensor
 
-from tombola.subset_sum._problem import check_problem, solve_in_blocks
+from tombola.subset_sum._problem import Array, check_problem, solve_in_blocks
 from tombola.subset_sum._record import SubsetSums
 from tombola.subset_sum._sparsest import fill_sparsest
 
 LARGEST = 40
 
 
-def lightest(candidates: Any, targets: Any, *, epsilon: float) -> SubsetSums:
+def lightest(candidates: Array, targets: Array, *, epsilon: float) -> SubsetSums:
     """For every target the subset within `epsilon` whose magnitudes have the smallest sum; else the nearest subset.
 
     In a construction of depth L + 1 [Burkholz2022] the kept weights see different noisy copies of a neuron, so errors
@@ -49,7 +47,7 @@ def lightest(candidates: Any, targets: Any, *, epsilon: float) -> SubsetSums:
         [[0, 0, 1, 1]]
     """
     check_problem(candidates, targets, epsilon, largest=LARGEST)
-    if isinstance(candidates, Tensor):
+    if isinstance(candidates, Tensor) and isinstance(targets, Tensor):
         from tombola.subset_sum._batched import lightest_of_tensors
 
         return lightest_of_tensors(candidates, targets, epsilon)

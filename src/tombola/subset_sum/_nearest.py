@@ -5,18 +5,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from torch import Tensor
 
-from tombola.subset_sum._problem import check_finite, check_problem, solve_in_blocks
+from tombola.subset_sum._problem import Array, check_finite, check_problem, solve_in_blocks
 from tombola.subset_sum._record import SubsetSums
 
 LARGEST = 40
 
 
-def nearest(candidates: Any, targets: Any, *, epsilon: float = 0.0) -> SubsetSums:
+def nearest(candidates: Array, targets: Array, *, epsilon: float = 0.0) -> SubsetSums:
     """For every target the subset whose sum is nearest to it; `epsilon` only decides `met`.
 
     Meet in the middle [Horowitz1974]: the sums of both halves of the pool are put in order and the best pair is found
@@ -48,7 +46,7 @@ def nearest(candidates: Any, targets: Any, *, epsilon: float = 0.0) -> SubsetSum
         [[0, 1, 0, 1]]
     """
     check_problem(candidates, targets, epsilon, largest=LARGEST)
-    if isinstance(candidates, Tensor):
+    if isinstance(candidates, Tensor) and isinstance(targets, Tensor):
         from tombola.subset_sum._batched import nearest_of_tensors
 
         return nearest_of_tensors(candidates, targets, epsilon)

@@ -1,4 +1,4 @@
-"""The exact nearest subset sum, eight instances at a time, without a branch and without an address that depends on data.
+"""The exact nearest subset sum, eight instances at a time, without a branch or an address that depends on data.
 
 Meet in the middle [Horowitz1974] asks for the sums of the two halves of a pool in order. Here both are sorted by
 bitonic merges [Batcher1968], whose comparisons are the same for every instance, so eight instances share each vector
@@ -18,16 +18,15 @@ from math import frexp, ldexp
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from tombola.subset_sum._grid import load, on_grid
-from tombola.subset_sum._vectors import LANES, compare_neighbours, merge_halves, sorted_sums
+from tombola.subset_sum._sorting import LANES, compare_neighbours, merge_halves, sorted_sums
 
 STEPS = 2.0**62 - 2.0**16  # one bit of 64 for the sign, one for the kind
 
 
 @njit(cache=True, nogil=True)
-def nearest_pair(merged: NDArray, pair: NDArray) -> None:
+def nearest_pair(merged: np.ndarray, pair: np.ndarray) -> None:
     """The closest neighbours of different kind in every lane: the one of the left half (even), the one of the right.
 
     The last row of `merged` must repeat the one before it.
@@ -41,7 +40,7 @@ def nearest_pair(merged: NDArray, pair: NDArray) -> None:
 
 
 @njit(cache=True, nogil=True)
-def subset_of(total: NDArray, steps: NDArray, wanted: NDArray, found: NDArray) -> None:
+def subset_of(total: np.ndarray, steps: np.ndarray, wanted: np.ndarray, found: np.ndarray) -> None:
     """A subset of `steps` that, added to `total`, gives `wanted`, as bits, by stepping through all in Gray code."""
     found[:] = 0
     for count in range(1, 1 << len(steps)):
@@ -58,7 +57,7 @@ def subset_of(total: NDArray, steps: NDArray, wanted: NDArray, found: NDArray) -
 
 @njit(cache=True, nogil=True)
 def nearest_group(
-    problem: tuple[NDArray, NDArray, NDArray], rows: NDArray, selection: NDArray, merged: NDArray
+    problem: tuple[np.ndarray, np.ndarray, np.ndarray], rows: np.ndarray, selection: np.ndarray, merged: np.ndarray
 ) -> None:
     """The nearest subsets of at most `LANES` rows; `merged` is workspace for the sums of both halves."""
     candidates, targets, span = problem
@@ -66,14 +65,13 @@ def nearest_group(
     steps = np.zeros((2 * half, LANES), np.int64)
     start = np.zeros((2, LANES), np.int64)
     for lane in range(len(rows)):
-        scale = ldexp(0.5, frexp(STEPS / span[rows[lane]])[1])
-        load(candidates, rows[lane] if len(candidates) > 1 else 0, scale, steps, lane)
-        start[1, lane] = on_grid(targets[rows[lane]], scale)
-    for lane in range(LANES):
-        start[1, lane] = 2 * start[1, lane] + 1
-    for j in range(2 * half):
-        for lane in range(LANES):
-            steps[j, lane] *= 2 if j < half else -2
+        row = int(rows[lane])
+        scale = ldexp(0.5, frexp(STEPS / span[row])[1])
+        load(candidates, row if len(candidates) > 1 else 0, scale, steps, lane)
+        start[1, lane] = on_grid(targets[row], scale)
+    start[1] = 2 * start[1] + 1  # the lowest bit marks what came from the right half
+    steps[:half] *= 2
+    steps[half:] *= -2
     middle = len(merged) // 2  # rounded down: the last row is no sum
     for side in range(2):
         merged[side * middle] = start[side]
@@ -90,7 +88,7 @@ def nearest_group(
 
 
 @njit(cache=True, nogil=True)
-def nearest_rows(problem: tuple[NDArray, NDArray, NDArray], rows: NDArray, selection: NDArray) -> None:
+def nearest_rows(problem: tuple[np.ndarray, np.ndarray, np.ndarray], rows: np.ndarray, selection: np.ndarray) -> None:
     """Marks in `selection` the nearest subset of each of the given rows; `problem` is (candidates, targets, spans).
 
     O(2^(n/2) n) vector operations per eight rows and 2^(n/2 + 7) bytes: 512 KB for n = 24, 134 MB for n = 40.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from torch import Tensor
@@ -14,11 +14,12 @@ from tombola.subset_sum._record import SubsetSums
 
 INLINE = 1 << 20  # units of a few nanoseconds: work up to this many is not worth a thread
 
-Kernel = Callable[[np.ndarray, np.ndarray, float, SubsetSums], None]
+Array: TypeAlias = np.ndarray | Tensor
+Kernel: TypeAlias = Callable[[np.ndarray, np.ndarray, float, SubsetSums], None]
 """Fills a record for `candidates` `(m or 1, n)`, `targets` `(m,)`, both float64, and epsilon."""
 
 
-def check_problem(candidates: Any, targets: Any, epsilon: float, *, largest: int) -> None:
+def check_problem(candidates: Array, targets: Array, epsilon: float, *, largest: int) -> None:
     """Nothing, where a solver can take the problem; an exception that says what to change, where it cannot.
 
     Args:
@@ -45,7 +46,7 @@ def check_problem(candidates: Any, targets: Any, epsilon: float, *, largest: int
             f"candidates must be (m, n), or (n,) for one shared pool, and targets (m,); "
             f"got {tuple(candidates.shape)} and {tuple(targets.shape)}"
         )
-    pools, n = candidates.shape if candidates.ndim == 2 else (1, *candidates.shape)
+    pools, n = candidates.shape if candidates.ndim == 2 else (1, len(candidates))
     if pools not in (1, len(targets)):
         raise ValueError(f"{len(targets)} targets need as many pools, or one that they share; got {pools} pools")
     if n > largest:
@@ -54,7 +55,7 @@ def check_problem(candidates: Any, targets: Any, epsilon: float, *, largest: int
         raise ValueError(f"epsilon must be a finite number >= 0, got {epsilon}")
 
 
-def check_finite(candidates: Any, targets: Any) -> None:
+def check_finite(candidates: Array, targets: Array) -> None:
     """Raises the error that names the array with a number that is not finite, or so large that sums overflow."""
     for name, array in (("candidates", candidates), ("targets", targets)):
         if not bool((abs(array) < math.inf).all()):
@@ -73,24 +74,22 @@ def empty_record(m: int, n: int) -> SubsetSums:
     )
 
 
-def solve_in_blocks(
-    kernel: Kernel, candidates: np.ndarray, targets: np.ndarray, epsilon: float, *, cost: int
-) -> SubsetSums:
+def solve_in_blocks(kernel: Kernel, candidates: Array, targets: Array, epsilon: float, *, cost: int) -> SubsetSums:
     """The record of all rows; large problems are cut into blocks of rows for as many threads as there are cores.
 
     A row's answer depends on the row alone, so the blocks do not show in the record. `cost` is what a row takes, in
     units of a few nanoseconds.
     """
-    m, n = len(targets), candidates.shape[-1]
-    pools = np.atleast_2d(candidates)
-    record = empty_record(m, n)
+    pools, goals = np.atleast_2d(np.asarray(candidates)), np.asarray(targets)
+    m = len(goals)
+    record = empty_record(m, pools.shape[1])
 
     def solve(rows: slice) -> None:
         part = SubsetSums(
             record.selection[rows], record.value[rows], record.error[rows], record.met[rows], record.proved[rows]
         )
         own = pools[rows] if len(pools) == m else pools
-        kernel(own.astype(np.float64, order="C"), targets[rows].astype(np.float64), epsilon, part)
+        kernel(own.astype(np.float64, order="C"), goals[rows].astype(np.float64), epsilon, part)
         np.less_equal(part.error, epsilon, out=part.met)
 
     blocks = cut(m, m * cost)

@@ -1,6 +1,7 @@
 """How large the pools must be for many weights at once.
 
-- Pensia2020: Pensia, Rajput, Nagle, Vishwakarma, Papailiopoulos, "Optimal lottery tickets via subset sum", NeurIPS 2020.
+- Pensia2020: Pensia, Rajput, Nagle, Vishwakarma, Papailiopoulos, "Optimal lottery tickets via
+  subset sum", NeurIPS 2020.
 """
 
 from __future__ import annotations

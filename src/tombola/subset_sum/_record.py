@@ -1,4 +1,4 @@
-"""The record that every solver returns: which candidates, what they sum to, how far off that is, and whether it is best."""
+"""The record that every solver returns: which candidates, what they sum to, how far off that is, and how sure."""
 
 from __future__ import annotations
 

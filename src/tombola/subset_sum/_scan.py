@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from tombola.subset_sum._grid import load, on_grid
-from tombola.subset_sum._vectors import SEARCH_LANES as LANES
-from tombola.subset_sum._vectors import offer_pairs
+from tombola.subset_sum._offer import BEST, CODE, LANES, REST, offer_pairs
 
 STEPS = 2.0**30 - 64.0  # the grid; the margin takes the half steps that rounding up to 64 entries can add
 HUGE = np.int32(2**31 - 1)
 LARGEST_SIZE = 6  # a code holds all indices but the last, six bits each
-BEST, CODE, REST = 0, 1, 2  # rows of the workspace; what is left of the target after d choices is in row REST + d
 
 
 @njit(cache=True, nogil=True)
-def advance(index: NDArray, last: int) -> int:
+def advance(index: np.ndarray, last: int) -> int:
     """Moves ascending indices to the next choice, the last one at most `last`; the first that moved, -1 at the end."""
     moved = len(index) - 1
     while moved >= 0 and index[moved] == last - len(index) + 1 + moved:
@@ -34,7 +31,7 @@ def advance(index: NDArray, last: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def pack(index: NDArray) -> int:
+def pack(index: np.ndarray) -> int:
     """The code of a list of indices."""
     code = 0
     for d in range(len(index)):
@@ -43,10 +40,11 @@ def pack(index: NDArray) -> int:
 
 
 @njit(cache=True, nogil=True)
-def search(pool: NDArray, work: NDArray, size: int) -> None:
+def search(pool: np.ndarray, work: np.ndarray, size: int) -> None:
     """The best subset of exactly `size` candidates in every lane: its distance in steps and the code of its indices.
 
-    Row 0 of the pool is zeros, candidate j is row j + 1: a subset of one is a pair with row 0.
+    Row 0 of the pool is zeros, candidate j is row j + 1: a subset of one is a pair with row 0. What is left of the
+    target after d choices is in row `REST + d` of the workspace.
     """
     n = len(pool) - 1
     work[BEST, :] = HUGE
@@ -66,7 +64,7 @@ def search(pool: NDArray, work: NDArray, size: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def last_of(pool: NDArray, work: NDArray, lane: int, size: int) -> int:
+def last_of(pool: np.ndarray, work: np.ndarray, lane: int, size: int) -> int:
     """The row of the pool that completes the code of a lane: the one that leaves the distance that was found."""
     rest, last = work[REST, lane], 0
     for d in range(size - 1):
@@ -79,8 +77,8 @@ def last_of(pool: NDArray, work: NDArray, lane: int, size: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def search_exactly(pool: NDArray, target: float, size: int) -> tuple[float, int, int]:
-    """The smallest error of exactly `size` candidates in float64, added in order, the code of all but the last, the last.
+def search_exactly(pool: np.ndarray, target: float, size: int) -> tuple[float, int, int]:
+    """The smallest float64 error of exactly `size` candidates, added in order; the code of all but the last; the last.
 
     Candidate j is index j + 1, as in the codes of `search`.
     """
@@ -105,7 +103,7 @@ def blur(size: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def close_lanes(distances: NDArray, limit: NDArray, size: int, solved: NDArray, lanes: NDArray) -> int:
+def close_lanes(distances: np.ndarray, limit: np.ndarray, size: int, solved: np.ndarray, lanes: np.ndarray) -> int:
     """Lists the unsolved lanes that may be within the tolerance, `limit` in steps; how many.
 
     Without a branch, since which lanes these are cannot be predicted.
@@ -118,7 +116,7 @@ def close_lanes(distances: NDArray, limit: NDArray, size: int, solved: NDArray, 
 
 
 @njit(cache=True, nogil=True)
-def mark(selection: NDArray, row: int, code: int, last: int, size: int) -> None:
+def mark(selection: np.ndarray, row: int, code: int, last: int, size: int) -> None:
     """Selects the candidates of a code and the last one."""
     for d in range(size - 1):
         selection[row, (code >> 6 * d & 63) - 1] = True
@@ -127,7 +125,10 @@ def mark(selection: NDArray, row: int, code: int, last: int, size: int) -> None:
 
 @njit(cache=True, nogil=True)
 def scan_group(
-    problem: tuple[NDArray, NDArray, NDArray, float], selection: NDArray, rows: NDArray, sizes: tuple[int, int]
+    problem: tuple[np.ndarray, np.ndarray, np.ndarray, float],
+    selection: np.ndarray,
+    rows: np.ndarray,
+    sizes: tuple[int, int],
 ) -> int:
     """Searches at most `LANES` rows for sizes `sizes[0]` to `sizes[1]`; how many of `rows`, moved to its front, remain.
 
@@ -140,14 +141,16 @@ def scan_group(
     limit, solved, lanes = np.empty(LANES), np.ones(LANES, np.bool_), np.empty(LANES + 1, np.int64)
     solved[: len(rows)] = False
     for lane in range(len(rows)):
-        scale = STEPS / span[rows[lane]]
-        load(candidates, rows[lane] if len(candidates) > 1 else 0, scale, below_zeros, lane)
-        work[REST, lane] = on_grid(targets[rows[lane]], scale)
+        row = int(rows[lane])
+        scale = STEPS / float(span[row])
+        load(candidates, row if len(candidates) > 1 else 0, scale, below_zeros, lane)
+        work[REST, lane] = on_grid(targets[row], scale)
         limit[lane] = epsilon * scale
     for size in range(sizes[0], min(sizes[1], n) + 1):
         search(pool, work, size)
-        for lane in lanes[: close_lanes(work[BEST], limit, size, solved, lanes)]:
-            row, code, last = rows[lane], work[CODE, lane], last_of(pool, work, lane, size)
+        for entry in range(close_lanes(work[BEST], limit, size, solved, lanes)):
+            lane = lanes[entry]
+            row, code, last = int(rows[lane]), int(work[CODE, lane]), last_of(pool, work, lane, size)
             solved[lane] = True
             if work[BEST, lane] + blur(size) > limit[lane] * (1 - 1e-9):  # the grid cannot tell
                 one = candidates[row if len(candidates) > 1 else 0]
@@ -163,10 +166,12 @@ def scan_group(
 
 
 @njit(cache=True, nogil=True)
-def scan(problem: tuple[NDArray, NDArray, NDArray, float], selection: NDArray, pending: NDArray) -> NDArray:
-    """Marks in `selection` the best subset of the fewest candidates, up to six, for the rows `pending`, which it reorders.
+def scan(
+    problem: tuple[np.ndarray, np.ndarray, np.ndarray, float], selection: np.ndarray, pending: np.ndarray
+) -> np.ndarray:
+    """Marks in `selection` the best subset of the fewest candidates, up to six, for the rows `pending`.
 
-    `problem` is (candidates, targets, spans, epsilon).
+    `pending` is reordered. `problem` is (candidates, targets, spans, epsilon).
 
     Returns:
         The rows that no subset of one to six candidates brings within `epsilon`.

@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from torch import Tensor
 
-from tombola.subset_sum._problem import check_finite, check_problem, empty_record, solve_in_blocks
+from tombola.subset_sum._problem import Array, check_finite, check_problem, empty_record, solve_in_blocks
 from tombola.subset_sum._record import SubsetSums
 
 EXACT = 40  # the largest pool that is searched to the end
@@ -18,7 +16,7 @@ LARGEST = 64
 HEURISTIC = 28  # beyond `EXACT`, how many of the smallest candidates are searched exactly
 
 
-def sparsest(candidates: Any, targets: Any, *, epsilon: float) -> SubsetSums:
+def sparsest(candidates: Array, targets: Array, *, epsilon: float) -> SubsetSums:
     """For every target a subset of the fewest candidates whose sum is within `epsilon`; else the nearest subset.
 
     Among the subsets of that size the one with the smallest error is chosen. The empty set counts, zero candidates are
@@ -57,7 +55,7 @@ def sparsest(candidates: Any, targets: Any, *, epsilon: float) -> SubsetSums:
         [True, True, False]
     """
     check_problem(candidates, targets, epsilon, largest=LARGEST)
-    if isinstance(candidates, Tensor):
+    if isinstance(candidates, Tensor) and isinstance(targets, Tensor):
         from tombola.subset_sum._batched import sparsest_of_tensors
 
         return sparsest_of_tensors(candidates, targets, epsilon)
