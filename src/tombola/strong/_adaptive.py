@@ -21,6 +21,7 @@ OFFER = 256  # free units to choose among
 LAST_OFFER = 12  # fewer towards the end, so that no long tail of unowned units remains
 LARGEST_POOL = 72  # units; half of them offer an element where a unit needs a positive edge, one in one elsewhere
 LARGEST_SUM = 40  # elements of one target that the exact solvers take
+BLOCK = 8  # ports that a thread solves at a time
 ROUNDS = 4  # of repair, each with a more careful grid
 
 Solver = Callable[..., SubsetSums]
@@ -46,13 +47,13 @@ class PortSolution:
 
     Attributes:
         kept: `(units, ceil(m / 8))` uint8, the kept elements of each unit, packed with the lowest bit first.
-        values: `(m,)` float64, the effective weights: sums of kept elements in ascending order of units.
+        errors: `(m,)` float32, |sum of kept elements - target|, computed in float64 and rounded.
         missed: `(k,)` the targets whose sum misses the tolerance.
         edges: how many elements are kept.
     """
 
     kept: np.ndarray
-    values: np.ndarray
+    errors: np.ndarray
     missed: np.ndarray
     edges: int
 
@@ -63,7 +64,7 @@ def grow_pools(
     """A pool for every port, chosen in the order of difficulty; without `tail` the last ports choose as freely."""
     pools = [Pool(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in problem.columns]
     order = problem.order()
-    for done, port in enumerate(order):
+    for done, port in enumerate(order.tolist()):
         left = len(order) - done
         active = problem.active(port)
         if active.size:
@@ -105,16 +106,18 @@ def candidates(problem: Problem, pool: Pool, active: np.ndarray) -> np.ndarray:
 def solve_port(problem: Problem, port: int, pool: Pool, solver: Solver) -> PortSolution:
     """The edges that a port keeps, by exact subset sums over its pool."""
     m = problem.targets.shape[1]
-    active, values = problem.active(port), np.zeros(m)
+    targets, active = problem.targets[port].astype(np.float64), problem.active(port)
+    errors = np.abs(targets)
     chosen = np.zeros((pool.units.size, m), np.bool_)
     missed = np.empty(0, np.int64)
     if active.size:
         offered, position = compressed(candidates(problem, pool, active))
-        sums = solver(offered, problem.targets[port][active].astype(np.float64), epsilon=problem.tolerance)
-        values[active], missed = sums.value, active[~sums.met]
+        sums = solver(offered, targets[active], epsilon=problem.tolerance)
+        errors[active], missed = sums.error, active[~sums.met]
         target, element = np.nonzero(sums.selection)
         chosen[position[target, element], active[target]] = True
-    return PortSolution(np.packbits(chosen, axis=1, bitorder="little"), values, missed, int(chosen.sum()))
+    packed = np.packbits(chosen, axis=1, bitorder="little")
+    return PortSolution(packed, errors.astype(np.float32), missed, int(chosen.sum()))
 
 
 def compressed(offered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -136,9 +139,11 @@ def solve_problem(
     """
     free = FreeUnits(problem)
     pools = grow_pools(problem, free, progress=progress)
-    solutions = map_blocks(
-        lambda port: solve_port(problem, port, pools[port], solver), range(len(pools)), threads=threads
+    blocks = [range(start, min(start + BLOCK, len(pools))) for start in range(0, len(pools), BLOCK)]
+    solved = map_blocks(
+        lambda block: [solve_port(problem, port, pools[port], solver) for port in block], blocks, threads=threads
     )
+    solutions = [solution for block in solved for solution in block]
     for care in range(4, 4 + 3 * ROUNDS, 3):
         failing = [port for port, solution in enumerate(solutions) if solution.missed.size]
         for port in failing:

@@ -13,7 +13,7 @@ from torch import Tensor
 from ._effective import EffectiveLayer, checked_layers, input_size, output_errors
 from ._input_sets import InputSet
 
-FIRST_STEPS = 0.25, 2.0  # of the restarts, spread over this range; in radii of the set
+FIRST_STEPS = 0.05, 2.0  # of the restarts, spread over this range, the worst start least; in radii of the set
 LAST_STEP = 1e-3
 POOL = 10  # inputs that are tried for each start that is used
 DIRECTIONS = 2  # of each matrix
@@ -45,8 +45,8 @@ def attack(
 
     Heuristic, but what it returns is an input and the error there. All restarts climb together in float64, from the
     worst of many random inputs and of the directions in which the difference is largest where all units are active,
-    and from some random inputs. A step follows the normalised gradient and then returns to the set; its length falls to nearly 0, from
-    another start in each restart.
+    and from some random inputs. A step follows the normalised gradient and then returns to the set; its length falls
+    to nearly 0, from another start in each restart.
 
     Args:
         layers: target and effective weights, layer by layer.

@@ -149,7 +149,7 @@ def _certified(ticket: Ticket, layers: list[TargetLayer], inputs: InputSet) -> T
 def _report(built: Sequence[BuiltLayer], layers: Sequence[TargetLayer], tolerance: Tolerance) -> dict[str, Any]:
     """What the construction reached, as the JSON data that the command line prints."""
     scales = [1.0 if tolerance.absolute else tolerance.weight_epsilon / layer.tolerance for layer in layers]
-    errors = np.concatenate([layer.errors * scale for layer, scale in zip(built, scales, strict=True)])
+    errors = np.concatenate([layer.errors * np.float32(scale) for layer, scale in zip(built, scales, strict=True)])
     weights = sum(layer.augmented.size for layer in layers)
     zeroed = sum(int((np.abs(layer.augmented) <= layer.tolerance).sum()) for layer in layers)
     edges, above = sum(layer.edges for layer in built), sum(layer.targets - layer.zeroed for layer in built)

@@ -74,7 +74,7 @@ class BuiltLayer:
         targets: sums that were asked for: one per weight, for each copy of its output and each sign of its input.
         zeroed: those that keep no edge, because the weight is no larger than the tolerance.
         signed: whether there is a sum for each sign.
-        errors: `(k,)` float64, |effective - target| of every target weight, both paths.
+        errors: `(k,)` float32, |effective - target| of every sum.
         failures: how many of them miss the tolerance.
         misses: the first of these.
     """
@@ -135,8 +135,8 @@ def kept_rows(
 
 
 def height_of(pools: list[Pool]) -> int:
-    """How many units the parent needs: up to the last one that is owned."""
-    return max((int(pool.units.max()) + 1 for pool in pools if pool.units.size), default=0)
+    """How many units the parent needs: up to the last one that is owned, and one where none is."""
+    return max((int(pool.units.max()) + 1 for pool in pools if pool.units.size), default=1)
 
 
 def column_mask(chosen: np.ndarray) -> BitMask:

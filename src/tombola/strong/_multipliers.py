@@ -51,7 +51,10 @@ def multipliers(
     with torch.inference_mode(False), torch.enable_grad():
         search = _Search(matrices, gates, sizes, index)
         found = _descend(search.objective, search.start, steps)
-        return search.result(found if bool(torch.isfinite(found).all()) else search.start)
+        if not bool(torch.isfinite(found).all()):
+            search = _Search(matrices, gates, sizes, index)
+            found = search.start
+        return search.result(found)
 
 
 def _descend(objective: Callable[[Tensor], Tensor], start: Tensor, steps: int) -> Tensor:
@@ -174,7 +177,7 @@ def _soft_largest(gram: Tensor) -> Tensor:
     power = gram / size
     for _ in range(SHARPNESS):
         power = power @ power
-    return power.diagonal().sum() ** (0.5**SHARPNESS) * size
+    return (power.diagonal().sum() + TINY) ** (0.5**SHARPNESS) * size
 
 
 def _even(sizes: np.ndarray) -> Tensor:

@@ -13,6 +13,8 @@ from numba import int32, njit, uint32, uint64
 
 CELLS = 16  # grid cells per tolerance
 BLIND = 2  # units taken unseen before the choice starts to matter
+SCORED = 1024  # unsolved targets that a choice looks at: enough to choose well, few enough to stay in the cache
+TILE = 16  # targets that fill one cache line
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -53,18 +55,20 @@ def grid_elements(owner_values, slots, rows, active, scale):  # noqa: ANN001, AN
         scale: cells per unit.
     """
     cells = np.empty((active.size, slots.size), np.int32)
-    for c in range(slots.size):
-        row, factor = rows[slots[c]], owner_values[c] * scale
-        for k in range(active.size):
-            cells[k, c] = int32(np.round(row[active[k]] * factor))
+    for start in range(0, active.size, TILE):
+        stop = min(active.size, start + TILE)
+        for c in range(slots.size):
+            row, factor = rows[slots[c]], owner_values[c] * scale
+            for k in range(start, stop):
+                cells[k, c] = int32(np.floor(row[active[k]] * factor + np.float32(0.5)))
     return cells
 
 
 @njit(cache=True, nogil=True)
 def most_solving(reach, wanted, unsolved, cells, taken, score):  # noqa: ANN001, ANN201, PLR0913 - numba infers
-    """The free candidate that brings most unsolved targets within tolerance; the first one on a tie, -1 if none."""
+    """The free candidate that brings most of the first unsolved targets within tolerance; the first one on a tie."""
     score[:] = 0
-    for k in unsolved:
+    for k in unsolved[:SCORED]:
         words, want, row = reach[k], wanted[k], cells[k]
         for c in range(row.size):
             score[c] += holds(words, want - row[c])

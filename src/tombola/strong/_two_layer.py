@@ -70,7 +70,7 @@ def report(
     by_output: bool,
 ) -> BuiltLayer:
     """The record of one layer, errors and misses included."""
-    errors = [np.abs(solution.values - problem.targets[port]) for port, solution in enumerate(solutions)]
+    errors = [solution.errors for solution in solutions]
     misses = [
         Miss(
             layer.name,
