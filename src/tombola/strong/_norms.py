@@ -23,8 +23,8 @@ def spectral_norm_bound(matrix: Float64[np.ndarray, "m n"]) -> float:
 
     With the Gram matrix `G` of the shorter side and an estimate `c` of its largest eigenvalue, a Cholesky
     factorisation of `c I - G` that runs to its end proves \(\lambda_{\max}(G) \le c + \varphi\,
-    \mathrm{tr}(c I - G)\), \(\varphi = \gamma_{n+1}/(1-\gamma_{n+1})\) [Rump2006, Thm. 2.3]; the rounding errors of
-    `G` itself are below \(\gamma\,\lVert M\rVert_F^2\). If the factorisation fails, `c` grows and it is repeated. The
+    \mathrm{tr}(c I - G)\), \(\varphi = \gamma_{n+1}/(1-\gamma_{n+1})\) [Rump2006]; the rounding errors of `G`
+    itself are below \(\gamma\,\lVert M\rVert_F^2\). If the factorisation fails, `c` grows and it is repeated. The
     estimate needs no trust: a poor one costs time.
 
     The guarantee is exact (rounding included, underflow aside). The closeness is measured, up to 5000 rows or columns.

@@ -62,7 +62,7 @@ def with_constants(layers: list[TargetLayer]) -> list[TargetLayer]:
         if number:
             weight, bias = np.concatenate([weight, bias[:, None] / np.float32(constant)], axis=1), None
         if number < len(layers) - 1:
-            scale = half_width(float(np.abs(weight).max(initial=0.0)), ratio=1.0)
+            scale = half_width(weight)
             row = np.zeros((1, weight.shape[1]), np.float32)
             if bias is None:
                 row[0, -1] = scale
@@ -107,7 +107,7 @@ def build_copies(
 
 def copy_law(layer: TargetLayer) -> Uniform:
     """The law of the source weights between copies, scaled to the layer's largest weight."""
-    return Uniform(half_width(float(np.abs(layer.weight).max(initial=0.0))))
+    return Uniform(half_width(layer.weight))
 
 
 def copy_problem(layer: TargetLayer, copies: np.ndarray, width: int, source: Source) -> Problem:

@@ -97,7 +97,7 @@ def report(
 def input_owned(layer: TargetLayer, source: Source) -> Problem:
     """Units keep one input edge; every (input, sign) is a port with one target per output."""
     augmented, inputs = layer.augmented, layer.inputs
-    law = outer_law(layer, by_output=False)
+    law = outer_law(layer)
     columns = np.arange(augmented.shape[1])
     signs = np.ones(columns.size, np.int64)
     if layer.signed:
@@ -117,7 +117,7 @@ def input_owned(layer: TargetLayer, source: Source) -> Problem:
 
 def output_owned(layer: TargetLayer, source: Source) -> Problem:
     """Units keep one output edge; every output is a port with one target per input, met by positive input edges."""
-    law = outer_law(layer, by_output=True)
+    law = outer_law(layer)
     return Problem(
         targets=layer.augmented,
         columns=np.arange(layer.outputs),
@@ -129,9 +129,9 @@ def output_owned(layer: TargetLayer, source: Source) -> Problem:
     )
 
 
-def outer_law(layer: TargetLayer, *, by_output: bool) -> Uniform:
-    """The law of the outer weights, scaled to the layer's largest weight or bias."""
-    return Uniform(half_width(float(np.abs(layer.augmented).max(initial=0.0)), ratio=1.0 if by_output else 2.0))
+def outer_law(layer: TargetLayer) -> Uniform:
+    """The law of the outer weights, scaled to the layer's weights and biases."""
+    return Uniform(half_width(layer.augmented))
 
 
 def unit_rows(layer: TargetLayer, source: Source, units: np.ndarray) -> np.ndarray:
@@ -149,7 +149,7 @@ def _tensors(
     """The masks of the two source layers."""
     height, width = height_of(pools), problem.targets.shape[1]
     owner, packed = kept_rows(pools, solutions, problem.columns, height, width=width)
-    law = outer_law(layer, by_output=by_output)
+    law = outer_law(layer)
     if by_output:
         inner, constant = without_column(packed, layer.inputs)
         outer = OwnerMask(owner, layer.outputs)
