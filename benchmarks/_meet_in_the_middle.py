@@ -1,14 +1,19 @@
-"""The baselines: meet in the middle as one would write it, and the other ways to solve a subset sum that people use."""
+"""Baselines for the subset-sum solvers: the textbook algorithm, written as a good engineer would, and the usual others.
+
+Horowitz and Sahni's meet in the middle: each half list is built in order by merging it with itself plus the next
+candidate, values and masks together, in float32; two pointers then find the nearest pair.
+"""
 
 from itertools import combinations
 
 import numpy as np
 from numba import njit
+from scipy.optimize import Bounds, LinearConstraint, milp
 
 
 @njit(cache=True, nogil=True)
 def merged(candidates, values, masks, spare_values, spare_masks):
-    """Fills `values` and `masks` with all subset sums in order, merging the list with itself plus each candidate."""
+    """All subset sums in order and their masks."""
     values[0], masks[0] = 0, 0
     length = 1
     for index in range(len(candidates)):
@@ -45,7 +50,7 @@ def nearest_pair(left, right, target):
 
 @njit(cache=True, nogil=True)
 def meet_in_the_middle(candidates, targets):
-    """The mask of the nearest subset of each row of float32 candidates [Horowitz1974], one row after the other."""
+    """The mask of the nearest subset of each row of float32 candidates, one row after the other."""
     m, n = candidates.shape
     half = n // 2
     size = 1 << (n - half)
@@ -57,3 +62,45 @@ def meet_in_the_middle(candidates, targets):
         i, j = nearest_pair(a[: 1 << half], b[: 1 << (n - half)], targets[row])
         result[row] = np.uint64(a_masks[i]) | np.uint64(b_masks[j]) << np.uint64(half)
     return result
+
+
+def errors_of_masks(candidates, targets, masks):
+    """|target - sum| in float64."""
+    selection = masks[:, None] >> np.arange(candidates.shape[1], dtype=np.uint64) & np.uint64(1)
+    return np.abs(targets.astype(float) - (candidates.astype(float) * selection).sum(1))
+
+
+def batched_meet_in_the_middle(candidates, targets):
+    """The error of the nearest subset of each row, in NumPy: sorted half sums and one binary search for all rows."""
+    m, n = candidates.shape
+    half = n // 2
+    bits = (np.arange(1 << half)[:, None] >> np.arange(half) & 1).astype(candidates.dtype)
+    left = candidates[:, :half] @ bits.T
+    right = np.sort(candidates[:, half : 2 * half] @ bits.T, axis=1)
+    wanted = targets[:, None] - left
+    apart = 2 * (np.abs(candidates).sum(1).max() + np.abs(targets).max() + 1)
+    rows = np.arange(m)[:, None]
+    flat = (right + apart * rows).ravel().astype(float)
+    place = np.searchsorted(flat, (wanted + apart * rows).ravel()).reshape(m, -1) - rows * right.shape[1]
+    gaps = [np.take_along_axis(right, np.clip(place - step, 0, right.shape[1] - 1), 1) - wanted for step in (0, 1)]
+    return np.abs(gaps).min(axis=(0, 2))
+
+
+def first_by_enumeration(candidates, target, epsilon):
+    """How many candidates the smallest subset within epsilon holds, in plain Python; None if there is none."""
+    pool = candidates.tolist()
+    for size in range(len(pool) + 1):
+        for subset in combinations(pool, size):
+            if abs(target - sum(subset)) <= epsilon:
+                return size
+    return None
+
+
+def sparsest_by_integer_program(candidates, target, epsilon):
+    """The same by mixed-integer programming (HiGHS), to proven optimality."""
+    n = len(candidates)
+    within = LinearConstraint(candidates.astype(float)[None], target - epsilon, target + epsilon)
+    found = milp(
+        np.ones(n), constraints=within, integrality=np.ones(n), bounds=Bounds(0, 1), options={"mip_rel_gap": 0}
+    )
+    return None if found.x is None else round(found.fun)

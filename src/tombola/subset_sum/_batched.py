@@ -13,7 +13,7 @@ from tombola.subset_sum._problem import check_finite
 from tombola.subset_sum._record import SubsetSums
 
 ENTRIES = 1 << 22  # how many numbers an intermediate list may hold: 32 MB each
-ENUMERATED = 6  # sizes searched by enumeration, as for NumPy arrays
+ENUMERATED, ENUMERATED_LARGE = 5, 4  # sizes that are searched by enumeration, in pools up to `EXACT` and beyond
 EXACT = 40
 HEURISTIC = 28
 
@@ -107,7 +107,7 @@ def sparsest_selection(
     )
     selection = (over[:, None] & (pools > 0)) | (under[:, None] & (pools < 0))
     open_rows = (~over & ~under & (targets.abs() > epsilon)).nonzero()[:, 0]
-    for size in range(1, min(ENUMERATED, n) + 1):
+    for size in range(1, min(ENUMERATED if n <= EXACT else ENUMERATED_LARGE, n) + 1):
         subsets = subsets_of_size(n, size, pools.device)
         error, which = best_of_subsets(pools[open_rows], targets[open_rows], subsets)
         solved = error <= epsilon

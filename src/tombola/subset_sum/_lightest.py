@@ -25,7 +25,7 @@ def lightest(candidates: Array, targets: Array, *, epsilon: float) -> SubsetSums
     for `sparsest`.
 
     Cost: the sparsest subset bounds the weight, and partial subsets above the bound are dropped; at worst
-    O(2^(n/2)) time and 48 * 2^(n/2) bytes.
+    O(2^(n/2)) time and 56 * 2^(n/2) bytes.
 
     Args:
         candidates: `(m, n)`, a pool per target; or `(n,)` or `(1, n)`, one pool for all. float32 or float64. NumPy

@@ -42,8 +42,9 @@ def nearest(candidates: Array, targets: Array, *, epsilon: float = 0.0) -> Subse
     Example:
         >>> import numpy as np
         >>> pool = np.array([0.5, -0.3, 0.21, 0.4])
-        >>> nearest(pool, np.array([0.12]), epsilon=0.02).selection.astype(int).tolist()  # .5 - .3 + .21 - .4 is no sum
-        [[0, 1, 0, 1]]
+        >>> found = nearest(pool, np.array([0.12, 2.0]), epsilon=0.05)
+        >>> found.selection.astype(int).tolist(), found.met.tolist()
+        ([[0, 1, 0, 1], [1, 0, 1, 1]], [True, False])
     """
     check_problem(candidates, targets, epsilon, largest=LARGEST)
     if isinstance(candidates, Tensor) and isinstance(targets, Tensor):

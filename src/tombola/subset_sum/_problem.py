@@ -7,12 +7,16 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from tombola.engines import available_cores, map_blocks
 from tombola.subset_sum._record import SubsetSums
 
+ARRAY_TYPES = {np.dtype(np.float32), np.dtype(np.float64)}
+TENSOR_TYPES = {torch.float32, torch.float64}
 INLINE = 1 << 20  # units of a few nanoseconds: work up to this many is not worth a thread
+ROWS = 4096  # of 16 candidates in float64 they take half a megabyte
 
 Array: TypeAlias = np.ndarray | Tensor
 Kernel: TypeAlias = Callable[[np.ndarray, np.ndarray, float, SubsetSums], None]
@@ -39,7 +43,7 @@ def check_problem(candidates: Array, targets: Array, epsilon: float, *, largest:
             f"and {type(targets).__name__}"
         )
     for name, array in (("candidates", candidates), ("targets", targets)):
-        if str(array.dtype).removeprefix("torch.") not in ("float32", "float64"):
+        if array.dtype not in (TENSOR_TYPES if isinstance(array, Tensor) else ARRAY_TYPES):
             raise ValueError(f"{name} must be float32 or float64, got {array.dtype}: convert them first")
     if candidates.ndim not in (1, 2) or targets.ndim != 1:
         raise ValueError(
@@ -92,16 +96,14 @@ def solve_in_blocks(kernel: Kernel, candidates: Array, targets: Array, epsilon: 
         kernel(own.astype(np.float64, order="C"), goals[rows].astype(np.float64), epsilon, part)
         np.less_equal(part.error, epsilon, out=part.met)
 
-    blocks = cut(m, m * cost)
-    map_blocks(solve, blocks, threads=1 if len(blocks) == 1 else None)
+    threads = 1 if m * cost <= INLINE else available_cores()
+    map_blocks(solve, cut(m, threads), threads=threads)
     return record
 
 
-def cut(m: int, work: int) -> list[slice]:
-    """Blocks of at most 8192 rows, in whole vectors where there are enough; one block where there is little work."""
-    if work <= INLINE:
-        return [slice(0, m)]
-    share = -(-m // (4 * available_cores()))
+def cut(m: int, threads: int) -> list[slice]:
+    """Blocks of rows that fit the cache, several per thread where there is more than one thread, in whole vectors."""
+    share = ROWS if threads == 1 else min(-(-m // (4 * threads)), ROWS)
     lanes = 64 if share > 64 else 8
-    rows = min(-(-share // lanes) * lanes, 8192)
+    rows = -(-share // lanes) * lanes
     return [slice(start, min(start + rows, m)) for start in range(0, m, rows)]

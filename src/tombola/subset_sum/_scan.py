@@ -6,6 +6,8 @@ packed together again for the next size. Cost: O(C(n, k)) vector steps per size 
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 from numba import njit
 
@@ -15,6 +17,11 @@ from tombola.subset_sum._offer import BEST, CODE, LANES, REST, offer_pairs
 STEPS = 2.0**30 - 64.0  # the grid; the margin takes the half steps that rounding up to 64 entries can add
 HUGE = np.int32(2**31 - 1)
 LARGEST_SIZE = 6  # a code holds all indices but the last, six bits each
+
+Problem: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray, float]
+"""Candidates `(m or 1, n)`, targets `(m,)`, spans `(m,)` and epsilon."""
+Space: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Pool, workspace, tolerances in steps, whether a lane is solved, and room for a list of lanes."""
 
 
 @njit(cache=True, nogil=True)
@@ -116,6 +123,19 @@ def close_lanes(distances: np.ndarray, limit: np.ndarray, size: int, solved: np.
 
 
 @njit(cache=True, nogil=True)
+def load_group(problem: Problem, rows: np.ndarray, pool: np.ndarray, work: np.ndarray, limit: np.ndarray) -> None:
+    """Lays at most `LANES` rows on their grids: the pool from row 1 on, the targets in `work`, the tolerances."""
+    candidates, targets, span, epsilon = problem
+    below_zeros = pool[1:]
+    for lane in range(len(rows)):
+        row = int(rows[lane])
+        scale = STEPS / float(span[row])
+        load(candidates, row if len(candidates) > 1 else 0, scale, below_zeros, lane)
+        work[REST, lane] = on_grid(targets[row], scale)
+        limit[lane] = epsilon * scale
+
+
+@njit(cache=True, nogil=True)
 def mark(selection: np.ndarray, row: int, code: int, last: int, size: int) -> None:
     """Selects the candidates of a code and the last one."""
     for d in range(size - 1):
@@ -124,40 +144,39 @@ def mark(selection: np.ndarray, row: int, code: int, last: int, size: int) -> No
 
 
 @njit(cache=True, nogil=True)
-def scan_group(
-    problem: tuple[np.ndarray, np.ndarray, np.ndarray, float],
-    selection: np.ndarray,
-    rows: np.ndarray,
-    sizes: tuple[int, int],
-) -> int:
-    """Searches at most `LANES` rows for sizes `sizes[0]` to `sizes[1]`; how many of `rows`, moved to its front, remain.
+def settle(problem: Problem, rows: np.ndarray, size: int, selection: np.ndarray, space: Space) -> None:
+    """Marks the subsets of this size that are within the tolerance and notes which lanes they solve.
 
-    `problem` is (candidates, targets, spans, epsilon).
+    Where the grid cannot tell, all subsets of this size are searched again in float64.
     """
-    candidates, targets, span, epsilon = problem
-    n = candidates.shape[1]
-    pool, work = np.zeros((n + 1, LANES), np.int32), np.zeros((REST + LARGEST_SIZE - 1, LANES), np.int32)
-    below_zeros = pool[1:]
-    limit, solved, lanes = np.empty(LANES), np.ones(LANES, np.bool_), np.empty(LANES + 1, np.int64)
+    candidates, targets, _, epsilon = problem
+    pool, work, limit, solved, lanes = space
+    for entry in range(close_lanes(work[BEST], limit, size, solved, lanes)):
+        lane = lanes[entry]
+        row, code, last = int(rows[lane]), int(work[CODE, lane]), last_of(pool, work, lane, size)
+        solved[lane] = True
+        if work[BEST, lane] + blur(size) > limit[lane] * (1 - 1e-9):
+            one = candidates[row if len(candidates) > 1 else 0]
+            error, code, last = search_exactly(one, targets[row], size)
+            solved[lane] = error <= epsilon
+        if solved[lane]:
+            mark(selection, row, code, last, size)
+
+
+@njit(cache=True, nogil=True)
+def scan_group(problem: Problem, rows: np.ndarray, sizes: tuple[int, int], selection: np.ndarray, space: Space) -> int:
+    """Searches at most `LANES` rows for the sizes from `sizes[0]` to `sizes[1]`.
+
+    Returns:
+        How many rows remain; they are moved to the front of `rows`.
+    """
+    pool, work, limit, solved, _ = space
+    load_group(problem, rows, pool, work, limit)
     solved[: len(rows)] = False
-    for lane in range(len(rows)):
-        row = int(rows[lane])
-        scale = STEPS / float(span[row])
-        load(candidates, row if len(candidates) > 1 else 0, scale, below_zeros, lane)
-        work[REST, lane] = on_grid(targets[row], scale)
-        limit[lane] = epsilon * scale
-    for size in range(sizes[0], min(sizes[1], n) + 1):
+    solved[len(rows) :] = True
+    for size in range(sizes[0], min(sizes[1], len(pool) - 1) + 1):
         search(pool, work, size)
-        for entry in range(close_lanes(work[BEST], limit, size, solved, lanes)):
-            lane = lanes[entry]
-            row, code, last = int(rows[lane]), int(work[CODE, lane]), last_of(pool, work, lane, size)
-            solved[lane] = True
-            if work[BEST, lane] + blur(size) > limit[lane] * (1 - 1e-9):  # the grid cannot tell
-                one = candidates[row if len(candidates) > 1 else 0]
-                error, code, last = search_exactly(one, targets[row], size)
-                solved[lane] = error <= epsilon
-            if solved[lane]:
-                mark(selection, row, code, last, size)
+        settle(problem, rows, size, selection, space)
     left = 0
     for lane in range(len(rows)):
         rows[left] = rows[lane]
@@ -166,24 +185,26 @@ def scan_group(
 
 
 @njit(cache=True, nogil=True)
-def scan(
-    problem: tuple[np.ndarray, np.ndarray, np.ndarray, float], selection: np.ndarray, pending: np.ndarray
-) -> np.ndarray:
+def scan(problem: Problem, selection: np.ndarray, pending: np.ndarray) -> np.ndarray:
     """Marks in `selection` the best subset of the fewest candidates, up to six, for the rows `pending`.
 
-    `pending` is reordered. `problem` is (candidates, targets, spans, epsilon).
+    `pending` is reordered.
 
     Returns:
-        The rows that no subset of one to six candidates brings within `epsilon`.
+        The rows that no subset of one to six candidates brings within the tolerance.
     """
+    pool = np.zeros((problem[0].shape[1] + 1, LANES), np.int32)
+    work = np.zeros((REST + LARGEST_SIZE - 1, LANES), np.int32)
+    space = pool, work, np.zeros(LANES), np.zeros(LANES, np.bool_), np.zeros(LANES + 1, np.int64)
     count, first = len(pending), 1
     while first <= LARGEST_SIZE:
         last = max(first, 2)
         left = 0
         for start in range(0, count, LANES):
             rows = pending[start : min(start + LANES, count)]
-            kept = scan_group(problem, selection, rows, (first, last))
-            pending[left : left + kept] = rows[:kept].copy()
+            kept = scan_group(problem, rows, (first, last), selection, space)
+            for entry in range(kept):
+                pending[left + entry] = rows[entry]
             left += kept
         count, first = left, last + 1
     return pending[:count]
