@@ -1,14 +1,10 @@
 """How fast the subset-sum solvers are, as ratios to baselines measured in the same process.
 
-Each test prints its table. `TOMBOLA_BENCH_OUT=file.json` collects the figures; `TOMBOLA_BENCH_SMOKE=1` runs everything
-on a few instances and checks answers only.
+`TOMBOLA_BENCH_SMOKE=1` runs everything on a few instances and checks answers only.
 """
 
-import json
 import os
 import statistics
-import sys
-from pathlib import Path
 from time import perf_counter
 
 import benchmarks._meet_in_the_middle as baseline
@@ -40,25 +36,6 @@ def seconds(*functions, rounds=None):
             function()
             taken.append(perf_counter() - start)
     return [statistics.median(taken) for taken in times]
-
-
-@pytest.fixture
-def report(request, record_property, capsys):
-    """Prints, records and stores one line of figures."""
-
-    def add(**figures):
-        for name, figure in figures.items():
-            record_property(name, figure)
-        shown = "  ".join(f"{name} {figure:.4g}" for name, figure in figures.items())
-        with capsys.disabled():
-            sys.stdout.write(f"\n{request.node.name}: {shown}\n")
-        if out := os.environ.get("TOMBOLA_BENCH_OUT"):
-            path = Path(out)
-            stored = json.loads(path.read_text()) if path.exists() else {}
-            stored.setdefault(request.node.name, {}).update(figures)
-            path.write_text(json.dumps(stored, indent=1))
-
-    return add
 
 
 @pytest.fixture

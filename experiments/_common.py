@@ -61,7 +61,9 @@ def over_seeds(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {key: interval([float(row[key]) for row in rows]) for key in numeric}
 
 
-def proofs(ticket: Ticket, model: nn.Module, example: Tensor, sets: dict[str, InputSet], tolerance: Tolerance) -> dict[str, float]:
+def proofs(
+    ticket: Ticket, model: nn.Module, example: Tensor, sets: dict[str, InputSet], tolerance: Tolerance
+) -> dict[str, float]:
     """Certificate and attack over several input sets, and their ratio."""
     dense, found = dense_layers(model, example), {}
     for name, inputs in sets.items():

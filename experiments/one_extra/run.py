@@ -23,7 +23,14 @@ from tombola.masks import bake_
 
 POSITIVE = Ball(1.0, nonnegative=True)
 COLUMNS = ["depth", "source parameters", "parent / bound", "kept", "kept per weight", "failures", "seconds"]
-ERRORS = ["rms output error", "relative output error", "certificate ball", "attack ball", "accuracy change", "agreement"]
+ERRORS = [
+    "rms output error",
+    "relative output error",
+    "certificate ball",
+    "attack ball",
+    "accuracy change",
+    "agreement",
+]
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,9 @@ def equal_error(table: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The coarsest one-extra tolerance whose output error is no larger than the two-layer ticket's, beside it."""
     reference = next(name for name in table if name.startswith("two-layer"))
     wanted = table[reference]["rms output error"]["mean"]
-    fitting = [name for name in table if name.startswith("one-extra") and table[name]["rms output error"]["mean"] <= wanted]
+    fitting = [
+        name for name in table if name.startswith("one-extra") and table[name]["rms output error"]["mean"] <= wanted
+    ]
     if not fitting:
         return {"two-layer": reference, "one-extra": None}
     ratio = {

@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-
 from tests.problems.targets import relu_network
+
 from tombola import Ball, Source, Tolerance, construct, nearest, one_extra, sparsest, two_layer
 from tombola.effective import effective_maps
 from tombola.engines import Workers
@@ -68,12 +68,14 @@ def test_ticket_is_mask_times_source_bit_for_bit(construction, network, inputs):
         stage = next(stage for stage in ticket.stages if name in (stage.weight, stage.bias))
         key = f"{stage.weight.replace('.', '_')}.{'weight' if name == stage.weight else 'bias'}"
         found = parameters[key].detach().numpy()
-        np.testing.assert_array_equal(found if found.ndim == 2 else found[:, None], expected.T if tensor.transposed else expected)
+        np.testing.assert_array_equal(
+            found if found.ndim == 2 else found[:, None], expected.T if tensor.transposed else expected
+        )
 
 
 @cases
 def test_every_weight_meets_its_tolerance(construction, network, inputs):
-    model, ticket = built(construction, network, inputs)
+    _, ticket = built(construction, network, inputs)
     assert ticket.record["report"]["failures"] == 0
     assert ticket.record["report"]["max_weight_error"] <= 0.01 * (1 + 1e-6)
 
@@ -119,7 +121,11 @@ def test_answer_does_not_depend_on_threads_and_repeats(construction, solver, tmp
     model, files = relu_network(20, 30, 10, bias=True), []
     for threads in (1, 2, 1):
         ticket = construct(
-            model, torch.zeros(1, 20), construction=CONSTRUCTIONS[construction][0], solver=solver, workers=Workers(threads)
+            model,
+            torch.zeros(1, 20),
+            construction=CONSTRUCTIONS[construction][0],
+            solver=solver,
+            workers=Workers(threads),
         )
         files.append({name: unpack(tensor.mask) for name, tensor in ticket.tensors.items()})
     for other in files[1:]:

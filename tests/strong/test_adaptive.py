@@ -120,6 +120,4 @@ def test_more_careful_tolerance_needs_units_linearly_in_its_logarithm():
 def test_product_law_of_the_source_is_used():
     problem = input_owned(layer(3, 2), Source(9))
     units = np.arange(5)
-    np.testing.assert_array_equal(
-        problem.factors(units), Source(9).block("fc.in", Uniform(1.0), range(5), range(2))
-    )
+    np.testing.assert_array_equal(problem.factors(units), Source(9).block("fc.in", Uniform(1.0), range(5), range(2)))

@@ -161,6 +161,35 @@ def test_copies_with_errors_of_their_own_are_amplified():
     np.testing.assert_allclose(found.amplification, [1.1, 9.0])
 
 
+@pytest.mark.parametrize("shift", [0.5, -0.5])
+def test_a_difference_that_has_one_sign_before_the_relu_can_still_vanish_behind_it(shift):
+    # far below zero both units are silent, and what should undo the shift is all that is left
+    first = split_signs(one(1.0), one(1.0), one(1.0), target_bias=np.zeros(1), ticket_bias=np.array([shift]))
+    second = EffectiveLayer(one(1.0), one(1.0), np.zeros(1), np.array([-shift]))
+    layers = [first, second]
+    found = certificate(layers, Box(-1, 1))
+    assert holds(layers, Box(-1, 1), found) == pytest.approx(0.5)
+    assert found.bound <= 0.5 * (1 + 1e-6)
+
+
+def test_a_ticket_unit_can_fall_silent_where_the_target_is_always_active():
+    # 1 - 2x and 1 + 2x add up to the target's 1 + 1 until the first is cut off at x = 1/2
+    target, ticket = np.zeros((2, 1)), np.array([[-2.0], [2.0]])
+    layers = [EffectiveLayer(target, ticket, np.ones(2), np.ones(2)), EffectiveLayer(np.ones((1, 2)), np.ones((1, 2)))]
+    found = certificate(layers, Box(0, 1))
+    assert holds(layers, Box(0, 1), found) == pytest.approx(1.0)
+
+
+def test_copies_that_add_up_exactly_have_no_error():
+    owner = np.array([0, 0, 1, 1])
+    target = np.array([[1.0, 2.0], [4.0, 8.0]])
+    first = EffectiveLayer(target, target[owner], owner=owner)
+    second = EffectiveLayer(target, np.array([[0.25, 0.75, 1.5, 0.5], [5.0, -1.0, 4.0, 4.0]]))
+    found = certificate([first, second], POSITIVE)
+    assert found.spectral < 1e-12  # nothing but what rounding could hide
+    assert found.amplification == (1.0, 14 / 12)
+
+
 # the law
 
 
@@ -247,8 +276,12 @@ def test_errors_of_constants_alone():
     assert found.bound <= 0.5 * (1 + 1e-6)
 
 
-def he_network(rng):
-    return rng.standard_normal((500, 784)) * np.sqrt(2 / 784), rng.standard_normal((10, 500)) * np.sqrt(2 / 500)
+def he_network(rng, widths=(784, 500, 10)):
+    return [rng.standard_normal((out, size)) * np.sqrt(2 / size) for size, out in pairwise(widths)]
+
+
+def deeper_he_network(rng):
+    return he_network(rng, (200, 100, 60, 10))
 
 
 def ridge_on_digits(rng):
@@ -260,7 +293,7 @@ def ridge_on_digits(rng):
     return first, last.T
 
 
-@pytest.mark.parametrize("make", [he_network, ridge_on_digits])
+@pytest.mark.parametrize("make", [he_network, deeper_he_network, ridge_on_digits])
 def test_within_four_times_the_attack_for_weight_errors_of_a_hundredth(make):
     rng = np.random.default_rng(0)
     layers = [EffectiveLayer(weights, weights + rng.uniform(-0.01, 0.01, weights.shape)) for weights in make(rng)]
@@ -294,11 +327,14 @@ def test_a_gap_that_rounds_to_zero_is_not_taken_for_zero():
 
 
 @pytest.mark.parametrize("scale", [1e-20, 1e-6, 1e9, 1e25])
-def test_the_bounds_scale_with_the_inputs_and_the_weights(scale):
-    layers = random_network(np.random.default_rng(3), (6, 5, 2), error=0.05)
+def test_the_bounds_scale_with_the_inputs_and_with_the_weights_of_every_layer(scale):
+    layers = random_network(np.random.default_rng(3), (6, 5, 4, 2), error=0.05)
     plain = certificate(layers, POSITIVE)
-    scaled = [replace(layers[0], target=scale * layers[0].target, ticket=scale * layers[0].ticket), layers[1]]
-    for other in (certificate(layers, Ball(scale, nonnegative=True)), certificate(scaled, POSITIVE)):
+    others = [certificate(layers, Ball(scale, nonnegative=True))]
+    for index, layer in enumerate(layers):
+        scaled = replace(layer, target=scale * layer.target, ticket=scale * layer.ticket)
+        others.append(certificate([*layers[:index], scaled, *layers[index + 1 :]], POSITIVE))
+    for other in others:
         for name in BOUNDS:
             np.testing.assert_allclose(getattr(other, name), scale * getattr(plain, name), rtol=1e-3)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tests.problems.targets import relu_network
 from torch import nn
 
-from tests.problems.targets import relu_network
 from tombola import Ball, Box, Tolerance, construct, lightest, nearest, one_extra, sparsest, two_layer
 from tombola.errors import ToleranceError, UnsupportedModuleError
 from tombola.strong import estimate, require_met
@@ -44,7 +44,10 @@ def test_tolerance_is_relative_to_the_layer_or_absolute(absolute):
     ticket = construct(net, EXAMPLE, tolerance=Tolerance(0.02, absolute=absolute))
     collapsed = dict(ticket.module(form="collapsed").named_parameters())
     signed = collapsed["fc1.weight"].detach()[:, :8]
-    errors = [(signed - net.fc1.weight).detach().abs().max(), (collapsed["fc2.weight"] - net.fc2.weight).detach().abs().max()]
+    errors = [
+        (signed - net.fc1.weight).detach().abs().max(),
+        (collapsed["fc2.weight"] - net.fc2.weight).detach().abs().max(),
+    ]
     for error, scale in zip(errors, largest, strict=True):
         allowed = 0.02 * (1 if absolute else scale)
         assert 0.2 * allowed < float(error) <= allowed * (1 + 1e-5)
@@ -77,7 +80,7 @@ def test_failures_are_an_error_only_when_strict():
     ticket = construct(relu_network(8, 4), EXAMPLE)
     require_met(ticket)
     ticket.record["report"] |= {"failures": 2, "max_weight_error": 0.5}
-    with pytest.raises(ToleranceError, match="2 weights miss the tolerance 0.01; the largest error is 0.5"):
+    with pytest.raises(ToleranceError, match=r"2 weights miss the tolerance 0\.01; the largest error is 0\.5"):
         require_met(ticket)
 
 

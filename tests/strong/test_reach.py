@@ -40,7 +40,9 @@ def test_choice_prefers_the_unit_that_solves_most():
 
 
 def test_candidates_that_run_out_are_reported():
-    order, reached = choose_units(np.array([40], np.int32), np.empty((1, 0), np.int32), np.array([[1, 2]], np.int32), 64, 1)
+    order, reached = choose_units(
+        np.array([40], np.int32), np.empty((1, 0), np.int32), np.array([[1, 2]], np.int32), 64, 1
+    )
     assert not reached
     assert sorted(order.tolist()) == [0, 1]
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..engines import map_blocks
-from ..subset_sum import SubsetSums
+from tombola.engines import map_blocks
+from tombola.subset_sum import SubsetSums
+
 from ._problem import FreeUnits, Problem
 
 OFFER = 256  # free units to choose among
@@ -58,9 +59,7 @@ class PortSolution:
     edges: int
 
 
-def grow_pools(
-    problem: Problem, free: FreeUnits, *, progress: Callable[[int], None], tail: bool = True
-) -> list[Pool]:
+def grow_pools(problem: Problem, free: FreeUnits, *, progress: Callable[[int], None], tail: bool = True) -> list[Pool]:
     """A pool for every port, chosen in the order of difficulty; without `tail` the last ports choose as freely."""
     pools = [Pool(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in problem.columns]
     order = problem.order()

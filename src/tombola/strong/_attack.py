@@ -59,7 +59,7 @@ def attack(
         ValueError: if the layers do not fit together or the set has another number of coordinates.
 
     Example:
-        >>> from tombola.strong._ball import Ball
+        >>> from tombola.strong import Ball
         >>> layers = [EffectiveLayer(np.eye(2), np.diag([1.5, 1.0]))]
         >>> found = attack(layers, Ball(), generator=torch.Generator().manual_seed(0))
         >>> round(found.error, 6), np.abs(found.point).round(3).tolist()

@@ -30,8 +30,8 @@ class Box:
         ('[0, 1]^784', False)
     """
 
-    low: float | int | Sequence[float] | np.ndarray = 0.0
-    high: float | int | Sequence[float] | np.ndarray = 1.0
+    low: float | int | Sequence[float | int] | np.ndarray = 0.0
+    high: float | int | Sequence[float | int] | np.ndarray = 1.0
 
     def __post_init__(self) -> None:
         low, high = (np.asarray(end, np.float64) for end in (self.low, self.high))

@@ -89,7 +89,7 @@ def certificate(
             sees one sign only and the set holds negative inputs.
 
     Example:
-        >>> from tombola.strong._ball import Ball
+        >>> from tombola.strong import Ball
         >>> target, ticket = np.array([[1.0, -1.0]]), np.array([[1.1, -1.0]])
         >>> layers = [EffectiveLayer(target, ticket), EffectiveLayer(np.eye(1), np.eye(1))]
         >>> found = certificate(layers, Ball(nonnegative=True))  # the worst input is (1, 0)

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..effective import EffectiveMaps, target_layers
-from ..ticket import Ticket
+from tombola.effective import EffectiveMaps, target_layers
+from tombola.ticket import Ticket
+
 from ._effective import EffectiveLayer, split_signs
 from ._layer import TargetLayer
 from ._one_extra import with_constants

@@ -13,20 +13,21 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from .. import __version__
-from ..effective import effective_maps, maps_sha256
-from ..engines import Workers
-from ..errors import ToleranceError
-from ..graph import DenseLayer, dense_layers
-from ..random_source import Source
-from ..subset_sum import counting_bound, sparsest
-from ..ticket import Ticket
+from tombola import __version__
+from tombola.effective import effective_maps, maps_sha256
+from tombola.engines import Workers
+from tombola.errors import ToleranceError
+from tombola.graph import DenseLayer, dense_layers
+from tombola.random_source import Source
+from tombola.subset_sum import counting_bound, sparsest
+from tombola.ticket import Ticket
+
 from ._adaptive import Solver
 from ._ball import Ball
 from ._certificate import certificate
 from ._comparison import effective_layers
 from ._input_sets import InputSet
-from ._layer import LISTED, BuiltLayer, Progress, Recipe, TargetLayer
+from ._layer import LISTED, BuiltLayer, Recipe, TargetLayer
 from ._tolerance import Tolerance
 from ._two_layer import two_layer
 
@@ -69,6 +70,7 @@ def construct(
         ValueError: for NaN or infinite weights, or a tolerance out of range.
 
     Example:
+        >>> import torch
         >>> target = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
         >>> ticket = construct(target, torch.zeros(1, 4), seed=7)
         >>> ticket.record["report"]["failures"]
@@ -118,7 +120,7 @@ def target_sha256(dense: Sequence[DenseLayer]) -> str:
         for part in (layer.weight, layer.bias):
             digest.update(f"{layer.name} {None if part is None else tuple(part.shape)} {layer.relu}\n".encode())
             if part is not None:
-                digest.update(np.ascontiguousarray(part.numpy(), "<f4"))
+                digest.update(np.ascontiguousarray(part.numpy(), "<f4").data)
     return digest.hexdigest()
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import Tensor, nn
 
-from ..engines import available_cores
-from ..graph import dense_layers
-from ..random_source import Source
-from ..subset_sum import counting_bound, sparsest
+from tombola.engines import available_cores
+from tombola.graph import dense_layers
+from tombola.random_source import Source
+from tombola.subset_sum import counting_bound, sparsest
+
 from ._adaptive import Pool, PortSolution, Solver, grow_pools, solve_port
 from ._ball import Ball
 from ._construct import Construction, targets
@@ -90,7 +91,9 @@ def estimate(
 
 def _two_layer(layers: list[TargetLayer], source: Source, solver: Solver) -> tuple[list[_Part], list[int]]:
     parts = [_sampled(pair_problem(layer, source)[0], solver) for layer in layers]
-    return parts, [part.height * (layer.augmented.shape[1] + layer.outputs) for part, layer in zip(parts, layers, strict=True)]
+    return parts, [
+        part.height * (layer.augmented.shape[1] + layer.outputs) for part, layer in zip(parts, layers, strict=True)
+    ]
 
 
 def _one_extra(layers: list[TargetLayer], source: Source, solver: Solver) -> tuple[list[_Part], list[int]]:

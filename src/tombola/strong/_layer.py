@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..random_source import Source
-from ..ticket import BitMask, MaskedTensor, Stage
+from tombola.random_source import Source
+from tombola.ticket import BitMask, MaskedTensor, Stage
+
 from ._adaptive import Pool, PortSolution, Solver
 
 Progress = Callable[[int], None]
@@ -116,7 +117,7 @@ def half_width(weights: np.ndarray) -> float:
 
     Example:
         >>> half_width(np.array([0.0, 0.1, 0.0, 0.0])), half_width(np.array([-1.0, 1.0])), half_width(np.zeros(3))
-        (0.0625, 4.0, 1.0)
+        (0.125, 4.0, 1.0)
     """
     largest = float(np.abs(weights).max(initial=0.0))
     if largest == 0:

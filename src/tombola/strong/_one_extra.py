@@ -18,8 +18,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..random_source import Uniform
-from ..ticket import BitMask, MaskedTensor, Stage
+from tombola.random_source import Source, Uniform
+from tombola.ticket import BitMask, MaskedTensor, Stage
+
 from ._adaptive import solve_problem
 from ._layer import BuiltLayer, Recipe, TargetLayer, half_width, height_of, kept_rows
 from ._problem import Problem
@@ -82,9 +83,7 @@ def build_first(layer: TargetLayer, copies: np.ndarray, recipe: Recipe) -> Built
     return replace(built, stages=(built.stages[0], replace(built.stages[1], copies=copies)))
 
 
-def build_copies(
-    layer: TargetLayer, copies: np.ndarray, width: int, recipe: Recipe
-) -> tuple[BuiltLayer, np.ndarray]:
+def build_copies(layer: TargetLayer, copies: np.ndarray, width: int, recipe: Recipe) -> tuple[BuiltLayer, np.ndarray]:
     """One target layer between copies: the kept edges, and which neuron each unit of the layer below is a copy of.
 
     Args:
@@ -136,5 +135,3 @@ def spread(packed: np.ndarray, used: np.ndarray, width: int) -> np.ndarray:
         block[:, used] = np.unpackbits(packed[start : start + 1024], axis=1, count=used.size, bitorder="little")
         wide[start : start + 1024] = np.packbits(block, axis=1, bitorder="little")
     return wide
-
-

@@ -18,7 +18,7 @@ TILE = 16  # targets that fill one cache line
 
 
 @njit(cache=True, nogil=True, inline="always")
-def shift_or(words, shift):  # noqa: ANN001, ANN201 - numba infers
+def shift_or(words: np.ndarray, shift: int) -> None:
     """`words |= words << shift` on one long integer of 64-bit words, low word first; negative shifts go right."""
     size, whole = words.size, abs(shift) >> 6
     if whole >= size:
@@ -36,7 +36,7 @@ def shift_or(words, shift):  # noqa: ANN001, ANN201 - numba infers
 
 
 @njit(cache=True, nogil=True, inline="always")
-def holds(words, index):  # noqa: ANN001, ANN201 - numba infers
+def holds(words: np.ndarray, index: int | np.ndarray) -> int | np.int32:
     """One bit, as 0 or 1; outside the grid it is 0."""
     if uint32(index) < uint32(64 * words.size):
         return int32((words[uint32(index) >> uint32(6)] >> uint64(uint32(index) & uint32(63))) & uint64(1))
@@ -44,7 +44,9 @@ def holds(words, index):  # noqa: ANN001, ANN201 - numba infers
 
 
 @njit(cache=True, nogil=True)
-def grid_elements(owner_values, slots, rows, active, scale):  # noqa: ANN001, ANN201 - numba infers
+def grid_elements(
+    owner_values: np.ndarray, slots: np.ndarray, rows: np.ndarray, active: np.ndarray, scale: np.float32
+) -> np.ndarray:
     """Elements `(targets, candidates)` int32 in grid cells.
 
     Args:
@@ -65,7 +67,14 @@ def grid_elements(owner_values, slots, rows, active, scale):  # noqa: ANN001, AN
 
 
 @njit(cache=True, nogil=True)
-def most_solving(reach, wanted, unsolved, cells, taken, score):  # noqa: ANN001, ANN201, PLR0913 - numba infers
+def most_solving(
+    reach: np.ndarray,
+    wanted: np.ndarray,
+    unsolved: np.ndarray,
+    cells: np.ndarray,
+    taken: np.ndarray,
+    score: np.ndarray,
+) -> int:
     """The free candidate that brings most of the first unsolved targets within tolerance; the first one on a tie."""
     score[:] = 0
     for k in unsolved[:SCORED]:
@@ -80,7 +89,9 @@ def most_solving(reach, wanted, unsolved, cells, taken, score):  # noqa: ANN001,
 
 
 @njit(cache=True, nogil=True)
-def choose_units(wanted, owned, cells, half, radius):  # noqa: ANN001, ANN201 - numba infers
+def choose_units(
+    wanted: np.ndarray, owned: np.ndarray, cells: np.ndarray, half: int, radius: int
+) -> tuple[np.ndarray, bool]:
     """Candidates, in the order taken, that bring every target within tolerance of a subset sum. Heuristic (greedy).
 
     Args:

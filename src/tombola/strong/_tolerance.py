@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..graph import DenseLayer
+from tombola.graph import DenseLayer
 
 FINEST = 1e-5  # of a layer's largest magnitude; the grid of the pools is out of its depth below that
 
@@ -45,7 +45,9 @@ class Tolerance:
         Raises:
             ValueError: if it is finer than `FINEST` of the layer's largest magnitude.
         """
-        sizes = [float(part.abs().max()) if part is not None and part.numel() else 0.0 for part in (layer.weight, layer.bias)]
+        sizes = [
+            float(part.abs().max()) if part is not None and part.numel() else 0.0 for part in (layer.weight, layer.bias)
+        ]
         largest = sizes[0] or sizes[1]
         tolerance = self.weight_epsilon if self.absolute else self.weight_epsilon * (largest or 1.0)
         if tolerance < FINEST * max(sizes):

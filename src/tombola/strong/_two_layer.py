@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..random_source import Source, Uniform
-from ..ticket import BitMask, MaskedTensor, OwnerMask, Stage
+from tombola.random_source import Source, Uniform
+from tombola.ticket import BitMask, MaskedTensor, OwnerMask, Stage
+
 from ._adaptive import Pool, PortSolution, solve_problem
 from ._layer import LISTED, BuiltLayer, Miss, Recipe, TargetLayer, column_mask, half_width, height_of, kept_rows
 from ._problem import Problem
