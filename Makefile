@@ -18,7 +18,7 @@ check: $(READY)
 	$(BIN)/codespell
 
 bench: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest benchmarks --benchmark-only
+	OMP_NUM_THREADS=1 $(BIN)/pytest benchmarks -q
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
