@@ -72,6 +72,19 @@ def test_free_units_are_offered_in_order_and_only_once():
     np.testing.assert_array_equal(free.rows[slots], expected)
 
 
+@pytest.mark.parametrize(("draw", "block"), [(7, 1), (1000, 3)])
+def test_answer_does_not_depend_on_block_sizes(monkeypatch, draw, block):
+    problem = input_owned(layer(20, 15), Source(4))
+    expected = solved(problem)
+    monkeypatch.setattr("tombola.strong._problem.DRAW", draw)
+    monkeypatch.setattr("tombola.strong._adaptive.BLOCK", block)
+    found = solved(problem)
+    for pools in zip(expected[0], found[0], strict=True):
+        np.testing.assert_array_equal(pools[0].units, pools[1].units)
+    for solutions in zip(expected[1], found[1], strict=True):
+        np.testing.assert_array_equal(solutions[0].kept, solutions[1].kept)
+
+
 def test_unreachable_targets_are_reported_not_hidden():
     problem = input_owned(layer(3, 2), Source(0))
     pools, solutions = solved(replace(problem, targets=np.full((2, 3), 1e4, np.float32)))

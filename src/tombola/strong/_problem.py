@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+DRAW = 64  # units drawn from the source at a time, at least; no choice depends on it
+
 Rows = Callable[[np.ndarray], np.ndarray]
 
 
@@ -70,7 +72,7 @@ class FreeUnits:
             good = np.flatnonzero(fits >= self._problem.least_factor)[:count]
             if good.size == count:
                 return self._ids[good], self._slots[good], values[good]
-            self._draw(max(64, 2 * (count - good.size)))
+            self._draw(max(DRAW, 2 * (count - good.size)))
 
     def take(self, ids: np.ndarray) -> None:
         """Units leave: somebody owns them now."""
