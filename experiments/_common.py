@@ -7,6 +7,7 @@ import json
 import platform
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -123,6 +124,21 @@ def write(path: Path, config: object, body: dict[str, Any], started: float) -> N
         **body,
     }
     path.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+
+
+def carry_out(study: Callable[[Any], dict[str, Any]], config: object, tiny: object, tables: list[list[str]]) -> None:
+    """Runs a study, prints its tables, writes `result.json` beside it; with `--tiny` a small one that writes nothing.
+
+    Ends with an error if a weight missed its tolerance.
+    """
+    started, small = time.perf_counter(), "--tiny" in sys.argv
+    body = study(tiny if small else config)
+    for columns in tables:
+        print(markdown(body["table"], columns), end="\n\n")
+    if not small:
+        write(Path(sys.argv[0]).parent / "result.json", config, body, started)
+    if any(row["failures"] for rows in body["runs"].values() for row in rows):
+        sys.exit("a weight missed its tolerance")
 
 
 def markdown(rows: dict[str, dict[str, Any]], columns: list[str]) -> str:

@@ -7,7 +7,6 @@ Run `python experiments/one_extra/run.py`; `--tiny` does the same on the bundled
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from _common import behaviour, dataset, markdown, over_seeds, proofs, sizes, trained, write
+from _common import behaviour, carry_out, dataset, over_seeds, proofs, sizes, trained
 
 from tombola import Ball, Tolerance, construct, lightest, one_extra, sparsest, training, two_layer
 from tombola.masks import bake_
@@ -62,7 +61,9 @@ def study(config: Config) -> dict[str, Any]:
         runs[label] = [run(seed, loaded, target, construction, solver, epsilon) for seed in config.seeds]
         print(f"done: {label}", file=sys.stderr)
     table = {name: over_seeds(rows) for name, rows in runs.items()}
-    return {"runs": runs, "table": table, "at equal output error": equal_error(table)}
+    comparison = equal_error(table)
+    print("at equal output error:", comparison, end="\n\n")
+    return {"runs": runs, "table": table, "at equal output error": comparison}
 
 
 def run(seed: int, loaded: Any, model: nn.Module, construction: Any, solver: Any, epsilon: float) -> dict[str, float]:  # noqa: ANN401
@@ -100,19 +101,6 @@ def equal_error(table: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {"two-layer": reference, "one-extra": fitting[0], "ratio": ratio}
 
 
-def main() -> None:
-    """Runs the study and prints its tables."""
-    started, here = time.perf_counter(), Path(__file__).parent
-    tiny = Config("digits", "mlp:64-32-10", "mlp:64-30-20-10", 900, (0.02,), (0.02, 0.005), (0.02,), (0, 1))
-    config = tiny if "--tiny" in sys.argv else Config()
-    body = study(config)
-    print(markdown(body["table"], COLUMNS), "\n\n" + markdown(body["table"], ERRORS), sep="\n")
-    print("\nat equal output error:", body["at equal output error"])
-    if config is not tiny:
-        write(here / "result.json", config, body, started)
-    if any(row["failures"] for rows in body["runs"].values() for row in rows):
-        sys.exit("a weight missed its tolerance")
-
-
 if __name__ == "__main__":
-    main()
+    tiny = Config("digits", "mlp:64-32-10", "mlp:64-30-20-10", 900, (0.02,), (0.02, 0.005), (0.02,), (0, 1))
+    carry_out(study, Config(), tiny, [COLUMNS, ERRORS])

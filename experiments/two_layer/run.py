@@ -6,7 +6,6 @@ Run `python experiments/two_layer/run.py`; `--tiny` does the same on the bundled
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from _common import behaviour, dataset, markdown, over_seeds, proofs, sizes, trained, write
+from _common import behaviour, carry_out, dataset, over_seeds, proofs, sizes, trained
 
 from tombola import Ball, Box, Tolerance, construct, nearest, sparsest
 from tombola.strong import InputSet
@@ -75,18 +74,6 @@ def uniform_layer(inputs: int, outputs: int) -> nn.Module:
     return nn.Sequential(layer)
 
 
-def main() -> None:
-    """Runs the study and prints its table."""
-    started, here = time.perf_counter(), Path(__file__).parent
-    tiny = Config("digits", "mlp:64-32-10", 0.01, (0, 1), (20, 30))
-    config = tiny if "--tiny" in sys.argv else Config()
-    body = study(config)
-    print(markdown(body["table"], COLUMNS), "\n\n" + markdown(body["table"], PROOFS), sep="\n")
-    if config is not tiny:
-        write(here / "result.json", config, body, started)
-    if any(row["failures"] for rows in body["runs"].values() for row in rows):
-        sys.exit("a weight missed its tolerance")
-
-
 if __name__ == "__main__":
-    main()
+    tiny = Config("digits", "mlp:64-32-10", 0.01, (0, 1), (20, 30))
+    carry_out(study, Config(), tiny, [COLUMNS, PROOFS])

@@ -1,0 +1,25 @@
+"""What the README shows works as shown."""
+
+import re
+from pathlib import Path
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_python_of_the_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert len(block.splitlines()) <= 12
+    names: dict[str, object] = {}
+    exec(compile(block, "README.md", "exec"), names)
+    assert (tmp_path / "small.ticket").exists()
+    assert names["ticket"].certificate.bound > 0
+
+
+def test_verbs_of_the_readme_exist():
+    from tombola.cli._main import app
+
+    known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    shown = set(re.findall(r"bin/tombola (\w+)", README.read_text()))
+    assert shown
+    assert shown <= known
