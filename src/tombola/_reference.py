@@ -1,6 +1,7 @@
-"""Philox4x32-10 and the laws once more, in plain NumPy integers: the second opinion that `verify` asks.
+"""Philox4x32-10 and the laws once more, in plain NumPy: the second opinion that `verify` asks.
 
-Written apart from the compiled kernels on purpose; it shares no code with what builds tickets.
+Written apart from the compiled kernels on purpose; it shares with what builds tickets nothing but the published tables
+of numbers.
 """
 
 from __future__ import annotations
@@ -8,43 +9,119 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-import torch
 
-from .random_source import Uniform
-from .ticket import Ticket
+from .random_source import Law, LogUniform, Normal, Uniform, _tables
+from .ticket import OwnerMask, Ticket, first_block
 
-MASK = np.uint64(0xFFFFFFFF)
+MASK, SHIFT = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
 def reference_words(key: tuple[int, int], row: np.ndarray, column: np.ndarray, generation: int) -> np.ndarray:
     """The random word of every address `(row, column)`, as uint64; the two arrays broadcast."""
-    row, column = np.broadcast_arrays(np.asarray(row, np.uint64), np.asarray(column, np.uint64))
-    counter = [column // np.uint64(4), row, np.full(row.shape, generation, np.uint64), np.zeros(row.shape, np.uint64)]
-    k0, k1 = (np.uint64(half) for half in key)
-    for _ in range(10):
-        left, right = counter[0] * np.uint64(3528531795), counter[2] * np.uint64(3449720151)
-        counter = [
-            (right >> np.uint64(32)) ^ counter[1] ^ k0,
-            right & MASK,
-            (left >> np.uint64(32)) ^ counter[3] ^ k1,
-            left & MASK,
-        ]
-        k0, k1 = (k0 + np.uint64(2654435769)) & MASK, (k1 + np.uint64(3144134277)) & MASK
-    return np.choose((column % np.uint64(4)).astype(np.intp), counter)
+    words = np.broadcast_arrays(*_counted(key, row, np.asarray(column) // 4, generation))
+    return np.choose(np.broadcast_to(np.asarray(column) % 4, words[0].shape), words)
 
 
-def reference_block(ticket: Ticket, name: str, start: int, stop: int) -> np.ndarray:
-    """Values `(stop - start, columns)` float32 of some rows of a ticket's parent."""
+def _counted(key: tuple[int, int], row: np.ndarray, counter: np.ndarray, generation: int) -> list[np.ndarray]:
+    """The four words of every row and counter number [Salmon2011, Sec. 3.3]."""
+    c0, c1 = np.asarray(counter, np.uint64), np.asarray(row, np.uint64)
+    c2, c3 = np.full((), generation, np.uint64), np.zeros((), np.uint64)
+    for number in range(10):
+        left, right = c0 * np.uint64(3528531795), c2 * np.uint64(3449720151)
+        low, high = ((start + number * step) % 2**32 for start, step in zip(key, (2654435769, 3144134277), strict=True))
+        c0, c2 = (right >> SHIFT) ^ c1 ^ np.uint64(low), (left >> SHIFT) ^ c3 ^ np.uint64(high)
+        c1, c3 = right & MASK, left & MASK
+    return [c0, c1, c2, c3]
+
+
+def reference_edges(ticket: Ticket, name: str, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `effective.kept_edges`: rows, columns and float32 values of the kept edges in some rows of a tensor."""
+    tensor, source = ticket.tensors[name], ticket.source
+    rows, columns = tensor.mask.edges(start, stop)
+    if tensor.law is None or source is None:
+        return rows, columns, ticket.values[name][rows, columns]
+    key = _key(source.seed, name)
+    if isinstance(tensor.mask, OwnerMask):
+        words = reference_words(key, rows, columns, source.generation)
+    else:
+        counters = np.arange(-(-tensor.mask.shape[1] // 4))
+        block = np.stack(_counted(key, np.arange(start, stop)[:, None], counters, source.generation), axis=2)
+        words = block.reshape(stop - start, -1)[rows - start, columns]
+    return rows, columns, reference_values(words, tensor.law)
+
+
+def reference_first_block(ticket: Ticket, name: str) -> np.ndarray:
+    """The values float32 whose hash pins a tensor: those of `ticket.first_block`."""
     tensor, source = ticket.tensors[name], ticket.source
     if tensor.law is None or source is None:
-        return ticket.values[name][start:stop]
-    digest = hashlib.sha256(f"tombola/1\n{source.seed}\n{name}".encode()).digest()
-    key = int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
-    columns = np.arange(tensor.mask.shape[1])
-    words = reference_words(key, np.arange(start, stop)[:, None], columns[None, :], source.generation)
-    if isinstance(tensor.law, Uniform):
-        odd = 2 * (words >> np.uint64(8)).astype(np.int64) + 1 - (1 << 24)
-        return (odd.astype(np.float64) * 2.0**-24).astype(np.float32) * np.float32(tensor.law.half_width)
-    from .random_source._torch import values_on_device
+        return ticket.values[name]
+    rows, columns = (np.arange(size) for size in first_block(tensor))
+    words = reference_words(_key(source.seed, name), rows[:, None], columns[None, :], source.generation)
+    return reference_values(words, tensor.law)
 
-    return values_on_device(torch.from_numpy(words.astype(np.int64)), tensor.law).numpy()
+
+def _key(seed: int, name: str) -> tuple[int, int]:
+    digest = hashlib.sha256(b"tombola/1\n%d\n%s" % (seed, name.encode())).digest()
+    return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
+
+
+def reference_values(words: np.ndarray, law: Law) -> np.ndarray:
+    """The values float32 that a law makes of random words (uint64, below 2**32)."""
+    if isinstance(law, Uniform):
+        odd = 2 * (words >> np.uint64(8)).astype(np.int64) + 1 - (1 << 24)
+        return (odd.astype(np.float64) * 2.0**-24).astype(np.float32) * np.float32(law.half_width)
+    if isinstance(law, Normal):
+        return (_quantile((words.astype(np.float64) + 0.5) * 2.0**-32) * law.std).astype(np.float32)
+    sign = np.where(words >= 2**31, np.float32(1), np.float32(-1))
+    if isinstance(law, LogUniform):
+        low, logarithm = law.parameters
+        fraction = ((words % np.uint64(2**31)).astype(np.float64) + 0.5) * 2.0**-31
+        return sign * (low * _exponential(fraction * logarithm)).astype(np.float32)
+    return sign * np.float32(law.magnitude)
+
+
+def _polynomial(coefficients: np.ndarray, x: np.ndarray) -> np.ndarray:
+    total = np.zeros_like(x)
+    for coefficient in coefficients:
+        total = total * x + coefficient
+    return total
+
+
+def _exponential(y: np.ndarray) -> np.ndarray:
+    whole = np.floor(y * _tables.INVERSE_LN2 + 0.5)
+    rest = (y - whole * _tables.LN2_HIGH) - whole * _tables.LN2_LOW
+    return np.ldexp(_polynomial(_tables.EXP_SERIES, rest), whole.astype(np.int64))
+
+
+def _logarithm(x: np.ndarray) -> np.ndarray:
+    mantissa, exponent = np.frexp(x)
+    low = mantissa < _tables.SQRT_HALF
+    mantissa, exponent = np.where(low, 2 * mantissa, mantissa), exponent - low.astype(exponent.dtype)
+    s = (mantissa - 1) / (mantissa + 1)
+    return exponent * _tables.LN2_HIGH + (exponent * _tables.LN2_LOW + 2 * s * _polynomial(_tables.LOG_SERIES, s * s))
+
+
+def _root(x: np.ndarray) -> np.ndarray:
+    constant, slope = _tables.ROOT_START
+    root = constant + slope * x
+    for _ in range(_tables.ROOT_STEPS):
+        root = (root + x / root) / 2
+    return root
+
+
+def _quantile(probability: np.ndarray) -> np.ndarray:
+    """The standard normal quantile [Wichura1988], each value by the one of three fractions that is made for it."""
+    q = probability - 0.5
+    values = np.empty_like(q)
+    centre = np.abs(q) <= 0.425
+    middle = q[centre]
+    r = 0.180625 - middle * middle
+    values[centre] = middle * _polynomial(_tables.CENTRE[0], r) / _polynomial(_tables.CENTRE[1], r)
+    r = _root(-_logarithm(0.5 - np.abs(q[~centre])))
+    outer = np.where(r <= 5, _fraction(_tables.SHOULDER, r - 1.6), _fraction(_tables.TAIL, r - 5))
+    values[~centre] = np.copysign(outer, q[~centre])
+    return values
+
+
+def _fraction(table: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return _polynomial(table[0], x) / _polynomial(table[1], x)

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+
 @dataclass(frozen=True)
 class Workers:
     """Who does the work, and who hears of it. No result depends on either.

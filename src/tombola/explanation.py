@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from .effective import target_layers
+from .effective import EffectiveMaps, effective_maps, kept_edges, target_layers
 from .ticket import Stage, Ticket
 
 
@@ -20,71 +21,98 @@ def explain(ticket: Ticket, layer: str, output: int, column: int | None) -> list
         column: which input unit of the target, or None for the bias.
 
     Returns:
-        For each kept hidden unit: `unit`, `path` ("x > 0", "x < 0", or "copy" of an earlier neuron), `inner` and
-        `outer` kept values, and their `product`. Empty for a weight that was zeroed.
+        For each kept hidden unit: `unit`, `path` ("x > 0", "x < 0", "constant", or "copy" of an earlier neuron),
+        `inner` and `outer`, two kept values, and their `product`. A copy has 1 for `inner`, or, where it is one of the
+        constant neuron that biases read, the value that it carries. Empty for a weight that was zeroed.
 
     Raises:
         ValueError: if the ticket has no such layer or weight.
+
+    Example:
+        >>> import torch
+        >>> from tombola import Box, construct
+        >>> target = torch.nn.Linear(1, 1)
+        >>> _ = target.weight.data.fill_(0.5)
+        >>> terms = explain(construct(target, torch.zeros(1, 1), seed=2, inputs=Box(0, 1)), "linear", 0, 0)
+        >>> abs(sum(term["product"] for term in terms) - 0.5) < 0.005
+        True
     """
     groups = {stages[0].layer: stages for stages in target_layers(ticket)}
     if layer not in groups:
-        raise ValueError(f"the ticket has no layer {layer!r}; it has {', '.join(groups)}")
+        raise ValueError(
+            f"the ticket has no layer {layer!r}; it has {', '.join(groups) or 'none that can be explained'}"
+        )
     stages = groups[layer]
-    row = _position(stages[-1], output, ticket.tensors[stages[-1].weight].mask.shape[1])
-    earlier = next((before[-1] for name, before in groups.items() if _follows(groups, name, layer)), None)
-    return _copies(ticket, stages[0], earlier, row, column) if len(stages) == 1 else _products(ticket, stages, row, column)
+    _check_column(ticket, layer, column)
+    row = _position(ticket, stages[-1], output)
+    if len(stages) == 2:
+        return _products(ticket, stages, row, column)
+    earlier = next(before[-1] for before, group in pairwise(groups.values()) if group is stages)
+    return _copies(ticket, stages[0], earlier, row, column)
 
 
-def _follows(groups: dict[str, list[Stage]], name: str, layer: str) -> bool:
-    names = list(groups)
-    return names.index(name) + 1 == names.index(layer)
+def _check_column(ticket: Ticket, layer: str, column: int | None) -> None:
+    described = next(entry for entry in ticket.record["target"]["layers"] if entry["name"] == layer)
+    inputs = described["shape"][1]
+    if column is None and not described["bias"]:
+        raise ValueError(f"layer {layer!r} has no bias")
+    if column is not None and not 0 <= column < inputs:
+        raise ValueError(f"layer {layer!r} has no input {column}; inputs go from 0 to {inputs - 1}")
 
 
-def _position(stage: Stage, unit: int, width: int) -> int:
+def _position(ticket: Ticket, stage: Stage, unit: int) -> int:
     """Where a target unit stands among a stage's outputs."""
+    width = ticket.tensors[stage.weight].mask.shape[1]
     places = np.arange(width) if stage.copies is None else stage.copies
     found = np.flatnonzero(places == unit)
-    if not found.size:
+    if unit < 0 or not found.size:
         raise ValueError(f"layer {stage.layer!r} has no output {unit}; outputs go from 0 to {places.max(initial=0)}")
     return int(found[0])
 
 
-def _kept_column(ticket: Ticket, name: str, column: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which units keep their edge to a column, and the values of all their edges to it, float64."""
-    tensor = ticket.tensors[name]
-    rows, columns = tensor.mask.edges(0, tensor.mask.shape[0])
-    if not 0 <= column < tensor.mask.shape[1]:
-        raise ValueError(f"tensor {name!r} has the columns 0 to {tensor.mask.shape[1] - 1}, not {column}")
-    kept = np.zeros(tensor.mask.shape[0], np.bool_)
-    kept[rows[columns == column]] = True
-    return kept, ticket.block(name, 0, tensor.mask.shape[0])[:, column].astype(np.float64)
+def _kept_column(ticket: Ticket, name: str, column: int) -> dict[int, float]:
+    """The kept edges to one column of a tensor: value by unit."""
+    rows, columns, values = kept_edges(ticket, name, 0, ticket.tensors[name].mask.shape[0])
+    here = columns == column
+    return dict(zip(rows[here].tolist(), values[here].tolist(), strict=True))
 
 
 def _products(ticket: Ticket, stages: list[Stage], row: int, column: int | None) -> list[dict[str, Any]]:
+    """Terms of a pair of stages: a kept edge into a hidden unit, and one out of it."""
     name = stages[0].weight if column is not None else stages[0].bias
     if name is None:
-        raise ValueError(f"layer {stages[0].layer!r} has no bias")
-    fed, inner = _kept_column(ticket, name, 0 if column is None else column)
-    used, outer = _kept_column(ticket, stages[1].weight, row)
+        return []
+    fed, used = _kept_column(ticket, name, column or 0), _kept_column(ticket, stages[1].weight, row)
     return [
-        {
-            "unit": int(unit),
-            "path": "constant" if column is None else "x > 0" if inner[unit] > 0 else "x < 0",
-            "inner": float(inner[unit]),
-            "outer": float(outer[unit]),
-            "product": float(inner[unit] * outer[unit]),
-        }
-        for unit in np.flatnonzero(fed & used)
+        _term(unit, "constant" if column is None else "x > 0" if fed[unit] > 0 else "x < 0", fed[unit], used[unit])
+        for unit in sorted(fed.keys() & used.keys())
     ]
 
 
-def _copies(ticket: Ticket, stage: Stage, earlier: Stage | None, row: int, column: int | None) -> list[dict[str, Any]]:
-    kept, values = _kept_column(ticket, stage.weight, row)
-    copies = np.arange(kept.size) if earlier is None or earlier.copies is None else earlier.copies
-    neuron = int(copies.max()) if column is None else column
-    if not (copies == neuron).any():
-        raise ValueError(f"layer {stage.layer!r} has no kept edge from input {neuron}; inputs go from 0 to {copies.max()}")
-    return [
-        {"unit": int(unit), "path": "copy", "inner": 1.0, "outer": float(values[unit]), "product": float(values[unit])}
-        for unit in np.flatnonzero(kept & (copies == neuron))
-    ]
+def _copies(ticket: Ticket, stage: Stage, earlier: Stage, row: int, column: int | None) -> list[dict[str, Any]]:
+    """Terms of a single stage: kept edges from copies of one neuron."""
+    kept = _kept_column(ticket, stage.weight, row)
+    copies = np.arange(ticket.tensors[stage.weight].mask.shape[0]) if earlier.copies is None else earlier.copies
+    if column is not None:
+        return [_term(unit, "copy", 1.0, kept[unit]) for unit in sorted(kept) if copies[unit] == column]
+    carried = _constants(ticket, stage)
+    return [_term(unit, "constant", float(carried[unit]), kept[unit]) for unit in sorted(kept) if carried[unit]]
+
+
+def _term(unit: int, path: str, inner: float, outer: float) -> dict[str, Any]:
+    return {"unit": unit, "path": path, "inner": inner, "outer": outer, "product": inner * outer}
+
+
+def _constants(ticket: Ticket, stage: Stage) -> np.ndarray:
+    """What each unit below a stage carries if it is a copy of the constant neuron, 0 for other units."""
+    carried = np.zeros(0)
+    layers = zip(target_layers(ticket), effective_maps(ticket), ticket.record["target"]["layers"], strict=True)
+    for stages, maps, described in layers:
+        if stages[-1] is stage:
+            break
+        carried = np.where(stages[-1].copies == described["shape"][0], _passed_on(maps, carried), 0.0)
+    return carried
+
+
+def _passed_on(maps: EffectiveMaps, carried: np.ndarray) -> np.ndarray:
+    return maps.bias if maps.bias is not None else maps.positive @ carried

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,16 +14,19 @@ from .errors import UnsupportedModuleError
 
 SUPPORTED = ("Linear", "ReLU", "Flatten", "Dropout (at evaluation)", "Identity")
 RESHAPES = {"flatten.using_ints", "view.default", "reshape.default", "_unsafe_view.default"}
-NOTHING = {"dropout.default", "clone.default", "alias.default", "contiguous.default", "detach.default"}
+NOTHING = {"clone.default", "alias.default", "contiguous.default", "detach.default"}
 RELUS = {"relu.default", "relu_.default"}
 
+Named = Mapping[str, tuple[str, Tensor]]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class DenseLayer:
     """One affine map of a target network, with a ReLU after it or not.
 
     Attributes:
-        name: module path of the layer; `a*b` for two that nothing separates (their product is one affine map).
+        name: module path of the layer; `a*b` for two that nothing separates (their product is one affine map); `a@2`
+            for the second use of a layer that is used more than once.
         weight: `(outputs, inputs)` float32.
         bias: `(outputs,)` float32, or None.
         relu: whether a ReLU follows.
@@ -47,60 +52,114 @@ def dense_layers(model: nn.Module, example: Tensor) -> list[DenseLayer]:
         example: one batch; it fixes the input shape.
 
     Returns:
-        One record per affine map. Weights are the model's own, detached.
+        One record per affine map. Weights are the model's own, detached, on the CPU.
 
     Raises:
         UnsupportedModuleError: if the graph holds anything else; it names where and what.
-        ValueError: if a weight is NaN or infinite, or is not float32.
+        ValueError: if the model does not run on the example, or a weight is NaN or infinite, or is not float32.
 
     Example:
         >>> net = nn.Sequential(nn.Flatten(), nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2))
         >>> [(layer.name, tuple(layer.weight.shape), layer.relu) for layer in dense_layers(net, torch.zeros(1, 2, 3))]
         [('1', (4, 6), True), ('3', (2, 4), False)]
     """
-    nodes, parameters = _exported(model, example)
+    with evaluating(model):
+        _check_runs(model, example)
+        program = _exported(model, example)
+    parameters = _parameters(model, program)
     layers: list[DenseLayer] = []
-    current = next(node for node in nodes if node.op == "placeholder" and node.name not in parameters)
-    for node in nodes:
-        if node.op in {"placeholder", "output"}:
-            continue
-        operation = str(node.target).removeprefix("aten.")
-        if operation == "_assert_tensor_metadata.default" or not node.users:
-            continue
-        if node.op != "call_function" or not node.args or node.args[0] is not current:
-            raise UnsupportedModuleError(_path(node), f"{operation}, which leaves the chain of layers", SUPPORTED)
-        _append(layers, node, operation, parameters, example)
-        current = node
+    for node in _chain(program):
+        _append(layers, node, parameters, len(example))
     if not layers:
         raise UnsupportedModuleError("", "no Linear layer", SUPPORTED)
-    return [_checked(layer) for layer in layers]
+    return [_checked(layer) for layer in _uniquely_named(layers)]
 
 
-def _exported(model: nn.Module, example: Tensor) -> tuple[list[fx.Node], dict[str, tuple[str, Tensor]]]:
-    training = {name: module.training for name, module in model.named_modules()}
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """A block in which the model is at evaluation; afterwards every module is in its own mode again."""
+    training = {module: module.training for module in model.modules()}
     model.eval()
     try:
-        program = torch.export.export(model, (example,))
+        yield
     finally:
-        for name, module in model.named_modules():
-            module.training = training[name]
-    state = {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers())}
+        for module, mode in training.items():
+            module.training = mode
+
+
+def _check_runs(model: nn.Module, example: Tensor) -> None:
+    try:
+        with torch.no_grad():
+            output = model(example)
+    except Exception as error:
+        shape = tuple(example.shape)
+        raise ValueError(f"the target does not run on an example of shape {shape}: {_first_line(error)}") from error
+    if not isinstance(output, Tensor):
+        raise UnsupportedModuleError("", f"a forward that returns {type(output).__name__}, not one tensor", SUPPORTED)
+
+
+def _exported(model: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
+    try:
+        with redirect_stderr(io.StringIO()):  # where it fails, torch prints the whole graph
+            return torch.export.export(model, (example,))
+    except Exception as error:
+        found = f"a forward that torch.export cannot read ({_first_line(error)})"
+        raise UnsupportedModuleError("", found, SUPPORTED) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or ["no message"]
+    return f"{type(error).__name__}: {lines[0]}"
+
+
+def _parameters(model: nn.Module, program: torch.export.ExportedProgram) -> dict[str, tuple[str, Tensor]]:
+    """Name in the model and value of every parameter and buffer, by its name in the graph."""
+    state = {
+        **dict(model.named_parameters(remove_duplicate=False)),
+        **dict(model.named_buffers(remove_duplicate=False)),
+    }
     signature = program.graph_signature
     names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
-    return list(program.graph.nodes), {key: (name, state[name].detach()) for key, name in names.items()}
+    return {key: (name, state[name].detach().cpu()) for key, name in names.items()}
 
 
-def _append(
-    layers: list[DenseLayer], node: fx.Node, operation: str, parameters: dict[str, tuple[str, Tensor]], example: Tensor
-) -> None:
+def _chain(program: torch.export.ExportedProgram) -> Iterator[fx.Node]:
+    """The operations from the input to the output, each of which takes the one before it and nothing else computed."""
+    (start,) = program.graph_signature.user_inputs
+    current = next(node for node in program.graph.nodes if node.name == start)
+    for node in program.graph.nodes:
+        if node.op == "placeholder" or _is_idle(node):
+            continue
+        if node.op == "output":
+            if list(node.args[0]) != [current]:
+                raise UnsupportedModuleError("", "an output that is not the end of the chain of layers", SUPPORTED)
+        elif node.op != "call_function" or not node.args or node.args[0] is not current:
+            raise UnsupportedModuleError(
+                _path(node), f"{_operation(node)}, which leaves the chain of layers", SUPPORTED
+            )
+        else:
+            yield node
+            current = node
+
+
+def _operation(node: fx.Node) -> str:
+    return str(node.target).removeprefix("aten.")
+
+
+def _is_idle(node: fx.Node) -> bool:
+    """Whether an operation neither changes anything nor is used."""
+    if node.op == "output" or node.users:
+        return False
+    if isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable:
+        raise UnsupportedModuleError(_path(node), f"{_operation(node)} in place, whose result is not used", SUPPORTED)
+    return True
+
+
+def _append(layers: list[DenseLayer], node: fx.Node, parameters: Named, batch: int) -> None:
     """Adds what one operation of the chain does to the list of layers."""
+    operation = _operation(node)
     if operation == "linear.default":
-        tensors = [parameters[argument.name] if isinstance(argument, fx.Node) else None for argument in node.args[1:]]
-        name, weight = tensors[0] or ("", torch.empty(0))
-        bias = tensors[1][1] if len(tensors) > 1 and tensors[1] else None
-        layer = DenseLayer(name.removesuffix(".weight").removesuffix("weight") or "linear", weight, bias)
-        if node.meta["val"].ndim != 2:
-            raise UnsupportedModuleError(_path(node), "Linear on more than one axis", SUPPORTED)
+        layer = _linear(node, parameters)
         if layers and not layers[-1].relu:
             layers[-1] = _merged(layers[-1], layer)
         else:
@@ -110,10 +169,23 @@ def _append(
             raise UnsupportedModuleError(_path(node), "ReLU before the first Linear", SUPPORTED)
         layers[-1] = replace(layers[-1], relu=True)
     elif operation in RESHAPES:
-        if node.meta["val"].shape != (len(example), node.meta["val"][0].numel()):
+        shape = node.meta["val"].shape
+        if len(shape) != 2 or shape[0] != batch:
             raise UnsupportedModuleError(_path(node), f"{operation}, which does not flatten", SUPPORTED)
-    elif operation not in NOTHING or (operation == "dropout.default" and node.args[2]):
+    elif operation not in NOTHING and not (operation == "dropout.default" and node.args[2] is False):
         raise UnsupportedModuleError(_path(node), operation.split(".")[0], SUPPORTED)
+
+
+def _linear(node: fx.Node, parameters: Named) -> DenseLayer:
+    """The layer of one `linear` operation, without ReLU."""
+    if node.meta["val"].ndim != 2:
+        raise UnsupportedModuleError(_path(node), "Linear on other than (batch, features)", SUPPORTED)
+    found = [parameters.get(str(argument)) for argument in node.args[1:] if argument is not None]
+    if None in found:
+        raise UnsupportedModuleError(_path(node), "Linear with a weight or bias that is no parameter", SUPPORTED)
+    (name, weight), *bias = [entry for entry in found if entry is not None]
+    layer = name.removesuffix(".weight").removesuffix("weight") or "linear"
+    return DenseLayer(layer, weight, bias[0][1] if bias else None)
 
 
 def _merged(first: DenseLayer, second: DenseLayer) -> DenseLayer:
@@ -125,6 +197,14 @@ def _merged(first: DenseLayer, second: DenseLayer) -> DenseLayer:
         bias = outer @ inner.double() + (0 if second.bias is None else second.bias.double())
         bias = bias.float()
     return DenseLayer(f"{first.name}*{second.name}", (outer @ first.weight.double()).float(), bias)
+
+
+def _uniquely_named(layers: Sequence[DenseLayer]) -> Iterator[DenseLayer]:
+    """The layers, those that come again with a number behind their name: addresses must differ."""
+    uses: dict[str, int] = {}
+    for layer in layers:
+        uses[layer.name] = uses.get(layer.name, 0) + 1
+        yield layer if uses[layer.name] == 1 else replace(layer, name=f"{layer.name}@{uses[layer.name]}")
 
 
 def _path(node: fx.Node) -> str:

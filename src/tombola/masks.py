@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 import torch
@@ -53,10 +53,17 @@ def density(masks: Masks) -> float:
 def combine(first: Masks, second: Masks) -> Masks:
     """Weights that both keep; a parameter that only one of them masks follows that one.
 
+    Raises:
+        ValueError: if both mask a parameter in different shapes.
+
     Example:
         >>> combine({"w": torch.tensor([True, True])}, {"w": torch.tensor([True, False])})["w"].tolist()
         [True, False]
     """
+    for name in first.keys() & second.keys():
+        if first[name].shape != second[name].shape:
+            shapes = f"{tuple(first[name].shape)} and {tuple(second[name].shape)}"
+            raise ValueError(f"the masks of {name!r} have the shapes {shapes}; combine masks of one model")
     both = {name: mask & second[name] if name in second else mask for name, mask in first.items()}
     return both | {name: mask for name, mask in second.items() if name not in first}
 
@@ -100,22 +107,62 @@ class _Masked(nn.Module):
 
 
 def attach_(model: nn.Module, masks: Masks) -> None:
-    """Makes a model read its masked parameters through the masks, in place. `detach_` is the inverse."""
+    """Makes a model read its masked parameters through the masks, in place. `detach_` is the inverse.
+
+    Pruned weights then count as zero in the forward and get no gradient; their values stay in the model.
+
+    Args:
+        model: any module whose masked parameters have no parametrisation of their own.
+        masks: bool tensors by parameter name, as in `named_parameters()`; kept by the model, so on its device.
+
+    Raises:
+        ValueError: if a mask names no parameter or has another shape.
+
+    Example:
+        >>> layer = nn.Linear(2, 1, bias=False)
+        >>> masks = {"weight": torch.tensor([[True, False]])}
+        >>> attach_(layer, masks)
+        >>> layer(torch.tensor([[0.0, 1.0]])).item()
+        0.0
+        >>> detach_(layer, masks)
+        >>> layer(torch.tensor([[0.0, 1.0]])).item() == layer.weight[0, 1].item()
+        True
+    """
     check_masks(masks, dict(model.named_parameters()))
-    _for_each(model, masks, lambda module, leaf, mask: parametrize.register_parametrization(module, leaf, _Masked(mask)))
+    for module, leaf, mask in _places(model, masks):
+        parametrize.register_parametrization(module, leaf, _Masked(mask))
 
 
 def detach_(model: nn.Module, masks: Masks) -> None:
-    """Undoes `attach_`: the model reads its dense parameters again, in place."""
-    _for_each(
-        model,
-        masks,
-        lambda module, leaf, _: parametrize.remove_parametrizations(module, leaf, leave_parametrized=False),
-    )
+    """Undoes `attach_`: the model reads its dense parameters again, in place.
+
+    Args:
+        model: what `attach_` was called with.
+        masks: the same; only the names count.
+
+    Raises:
+        ValueError: if a mask names a parameter that no mask is attached to; then nothing is undone.
+    """
+    places = list(_places(model, masks))
+    for (module, leaf, _), name in zip(places, masks, strict=True):
+        if not _is_attached(module, leaf):
+            raise ValueError(f"no mask is attached to {name!r}")
+    for module, leaf, _ in places:
+        parametrize.remove_parametrizations(module, leaf, leave_parametrized=False)
 
 
 def bake_(model: nn.Module, masks: Masks) -> None:
-    """Writes zeros into the pruned weights, in place. Without inverse: the pruned values are gone."""
+    """Writes zeros into the pruned weights, in place. Without inverse: the pruned values are gone.
+
+    Raises:
+        ValueError: if a mask names no parameter or has another shape.
+
+    Example:
+        >>> layer = nn.Linear(2, 1, bias=False)
+        >>> bake_(layer, {"weight": torch.tensor([[True, False]])})
+        >>> (layer.weight != 0).tolist()
+        [[True, False]]
+    """
     parameters = dict(model.named_parameters())
     check_masks(masks, parameters)
     with torch.no_grad():
@@ -123,7 +170,18 @@ def bake_(model: nn.Module, masks: Masks) -> None:
             parameters[name].copy_(torch.where(mask, parameters[name], torch.zeros_like(parameters[name])))
 
 
-def _for_each(model: nn.Module, masks: Masks, change: Callable[[nn.Module, str, Tensor], object]) -> None:
+def _places(model: nn.Module, masks: Masks) -> Iterator[tuple[nn.Module, str, Tensor]]:
+    """The module that holds each masked parameter, the parameter's name there, and the mask."""
     for name, mask in masks.items():
         path, _, leaf = name.rpartition(".")
-        change(model.get_submodule(path), leaf, mask)
+        try:
+            yield model.get_submodule(path), leaf, mask
+        except AttributeError:
+            raise ValueError(f"mask {name!r} names no parameter: the model has no module {path!r}") from None
+
+
+def _is_attached(module: nn.Module, leaf: str) -> bool:
+    if not parametrize.is_parametrized(module, leaf):
+        return False
+    steps = module.get_submodule(f"parametrizations.{leaf}")
+    return [type(step) for step in steps.children()] == [_Masked]

@@ -11,25 +11,31 @@ from ._options import AsJson
 from ._output import print_json, print_table
 
 if TYPE_CHECKING:
-    from ..ticket import Ticket
+    import numpy as np
+
+    from tombola.ticket import Mask, Ticket
+
+ROWS = 4096  # of a mask that are compared at a time
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(help="A .ticket file.")],
-    second: Annotated[Path, typer.Argument(help="Another one.")],
+    first: Annotated[Path, typer.Argument(metavar="TICKET", help="A .ticket file.")],
+    second: Annotated[Path, typer.Argument(metavar="OTHER", help="Another one.")],
     as_json: AsJson = False,
 ) -> None:
     """Show two tickets side by side, and how much their masks have in common."""
-    from ..ticket import load_ticket
+    from tombola.ticket import load_ticket
 
-    tickets = [load_ticket(first), load_ticket(second)]
+    tickets = [load_ticket(path) for path in (first, second)]
     described = [_described(ticket, path) for ticket, path in zip(tickets, (first, second), strict=True)]
-    record = {"first": described[0], "second": described[1], "overlap": _overlap(*tickets)}
+    overlap = _overlap(*tickets)
     if as_json:
-        print_json(record)
+        print_json({"first": described[0], "second": described[1], "overlap": overlap})
         return
-    rows: list[list[Any]] = [[key.replace("_", " "), described[0][key], described[1][key]] for key in described[0]]
-    rows.append(["kept by both / by either", record["overlap"], ""])
+    rows: list[tuple[Any, ...]] = [
+        (key.replace("_", " "), described[0][key], described[1][key]) for key in described[0]
+    ]
+    rows.append(("edges kept by both / by either", "other parents" if overlap is None else overlap, ""))
     print_table("two tickets", rows, header=["", str(first), str(second)])
 
 
@@ -54,12 +60,22 @@ def _described(ticket: Ticket, path: Path) -> dict[str, Any]:
 
 def _overlap(first: Ticket, second: Ticket) -> float | None:
     """Edges that both keep over edges that either keeps; None where the parents share no seed or no tensor."""
-    shared = [name for name in first.tensors if name in second.tensors]
-    if first.source != second.source or not shared:
+    import numpy as np
+
+    names = [name for name in first.tensors if name in second.tensors]
+    if first.source != second.source or not names:
         return None
     both = either = 0
-    for name in shared:
+    for name in names:
         masks = first.tensors[name].mask, second.tensors[name].mask
-        rows = [set(zip(*(part.tolist() for part in mask.edges(0, mask.shape[0])), strict=True)) for mask in masks]
-        both, either = both + len(rows[0] & rows[1]), either + len(rows[0] | rows[1])
+        for start in range(0, max(mask.shape[0] for mask in masks), ROWS):
+            edges = [_edges(mask, start) for mask in masks]
+            common = np.intersect1d(*edges, assume_unique=True).size
+            both, either = both + common, either + edges[0].size + edges[1].size - common
     return both / max(1, either)
+
+
+def _edges(mask: Mask, start: int) -> np.ndarray:
+    """The kept edges of some rows, each as one number that does not depend on the mask's size."""
+    rows, columns = mask.edges(min(start, mask.shape[0]), min(start + ROWS, mask.shape[0]))
+    return (rows << 34) + columns

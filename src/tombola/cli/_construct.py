@@ -8,110 +8,196 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._options import AsJson, Depth, Inputs, ModelName, Objective, example_of, input_set, read_target
-from ._output import file_size, print_json, print_next, print_table, progress
+from ._options import (
+    AsJson,
+    Depth,
+    Inputs,
+    ModelName,
+    Objective,
+    check_writable,
+    example_of,
+    input_set,
+    read_target,
+)
+from ._output import file_size, print_json, print_next, print_table, shown
+from ._progress import progress
 
 if TYPE_CHECKING:
-    from ..strong import Estimate
-    from ..ticket import Ticket
+    from collections.abc import Callable
+
+    from tombola.strong import Estimate
+    from tombola.ticket import Ticket
+
+FIRST = "kernels are compiled on first use"
 
 
-def construct(
-    target: Annotated[Path, typer.Argument(help="A .safetensors file, of `tombola train` or a plain state dict.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="The .ticket file to write.")] = None,
-    depth: Annotated[Depth, typer.Option(help="two-layer: depth 2L; one-extra: depth L + 1.")] = Depth.TWO_LAYER,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random parent network.")] = 0,
-    weight_epsilon: Annotated[float, typer.Option(help="Weight tolerance, of each layer's largest weight.")] = 0.01,
-    absolute: Annotated[bool, typer.Option(help="Take --weight-epsilon in the unit of the weights.")] = False,
-    epsilon: Annotated[float | None, typer.Option(help="Certified output error that is wanted.")] = None,
-    objective: Annotated[Objective | None, typer.Option(help="Default: sparsest; lightest for one-extra.")] = None,
-    inputs: Annotated[Inputs, typer.Option(help="What the certificate speaks of.")] = Inputs.AUTO,
-    radius: Annotated[float, typer.Option(help="Of the ball, or upper end of the box.")] = 1.0,
+def construct(  # noqa: PLR0913 - one parameter for each option
+    target: Annotated[
+        Path, typer.Argument(metavar="TARGET", help="The network: a file of `tombola train`, or a plain state dict.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="The .ticket file to write.")
+    ] = None,
+    depth: Annotated[
+        Depth,
+        typer.Option(metavar="NAME", help="two-layer (two source layers for each target layer) or one-extra (L + 1)."),
+    ] = Depth.TWO_LAYER,
+    seed: Annotated[int, typer.Option(metavar="N", help="Names the random parent network.")] = 0,
+    weight_epsilon: Annotated[
+        float, typer.Option(metavar="X", help="Largest error of a weight, relative to the largest weight of its layer.")
+    ] = 0.01,
+    absolute: Annotated[
+        bool, typer.Option("--absolute", help="--weight-epsilon is in the unit of the weights.")
+    ] = False,
+    epsilon: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X", help="Largest output error that is wanted, proved; weight tolerances follow from it."
+        ),
+    ] = None,
+    objective: Annotated[
+        Objective | None,
+        typer.Option(
+            metavar="NAME", help="sparsest, nearest or lightest. Default: sparsest; with one-extra, lightest."
+        ),
+    ] = None,
+    inputs: Annotated[
+        Inputs,
+        typer.Option(
+            metavar="NAME",
+            help="The inputs x that the proof is for, given a radius R: ball (2-norm of x at most R), positive-ball "
+            "(and x >= 0), box (-R <= x <= R), positive-box (0 <= x <= R), or auto: positive-box if the target's data "
+            "were scaled to [0, 1], else ball.",
+        ),
+    ] = Inputs.AUTO,
+    radius: Annotated[float, typer.Option(metavar="R", help="See --inputs.")] = 1.0,
     model: ModelName = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="The ticket does not depend on it.")] = None,
-    strict: Annotated[bool, typer.Option(help="Exit with 1 if a weight misses its tolerance.")] = False,
-    dry_run: Annotated[bool, typer.Option(help="Predict size and time from a sample, and write nothing.")] = False,
+    threads: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Default: all cores. The ticket does not depend on it.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="If a tolerance is missed, write nothing and exit with 1.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Predict size and time from a sample; write nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Find a mask on a random network that computes what the target computes, and prove how closely."""
-    from .. import strong, subset_sum
-    from ..engines import Workers
+    from tombola import strong
+    from tombola.engines import Workers
 
+    if output is None and not dry_run:
+        raise ValueError("name the file to write with -o, or ask for a prediction with --dry-run")
     saved = read_target(target, model)
-    chosen = objective or (Objective.LIGHTEST if depth is Depth.ONE_EXTRA else Objective.SPARSEST)
+    objective = objective or default_objective(depth)
     common: dict[str, Any] = {
         "seed": seed,
-        "construction": strong.one_extra if depth is Depth.ONE_EXTRA else strong.two_layer,
-        "solver": getattr(subset_sum, chosen.value),
+        **_functions(depth, objective),
         "tolerance": strong.Tolerance(weight_epsilon, absolute=absolute, epsilon=epsilon),
         "inputs": input_set(inputs, radius, saved),
     }
-    example = example_of(saved)
-    if dry_run:
-        _print_estimate(strong.estimate(saved.model, example, **common), as_json)
+    if output is None or dry_run:
+        _print_estimate(strong.estimate(saved.model, example_of(saved), **common), as_json)
         return
-    if output is None:
-        raise typer.BadParameter("name the file to write with -o, or ask for a prediction with --dry-run")
-    with progress("weights solved") as advance:
-        ticket = strong.construct(saved.model, example, workers=Workers(threads, advance), **common)
-    if strict:
-        strong.require_met(ticket)
-    size = ticket.save(output)
-    record = summary(ticket, depth.value, chosen.value, seed) | {"ticket": str(output), "ticket_bytes": size}
-    if as_json:
-        print_json(record)
-    else:
-        _print_summary(record, target, output, size)
+    check_writable(output, target)
+    with progress("constructing", "weights placed", text=FIRST) as report:
+        ticket = strong.construct(saved.model, example_of(saved), workers=Workers(threads, report.add), **common)
+    record = summary(ticket, depth, objective)
+    unmet = _unmet(ticket) if strict else None
+    if unmet is None:
+        record |= {"ticket": str(output), "ticket_bytes": ticket.save(output)}
+    _print(record, target, ["--model", model] if model else [], as_json)
+    if unmet is not None:
+        raise unmet
 
 
-def summary(ticket: Ticket, construction: str, objective: str, seed: int) -> dict[str, Any]:
-    """What a ticket's report says, with the counts that follow from its masks."""
-    report = {key: value for key, value in ticket.record["report"].items() if key != "misses"}
-    proof = ticket.certificate
+def default_objective(depth: Depth) -> Objective:
+    """What suits a construction: few edges, or small copies of neurons where copies add up their errors."""
+    return Objective.LIGHTEST if depth is Depth.ONE_EXTRA else Objective.SPARSEST
+
+
+def _functions(depth: Depth, objective: Objective) -> dict[str, Callable[..., Any]]:
+    from tombola import strong, subset_sum
+
+    construction = strong.one_extra if depth is Depth.ONE_EXTRA else strong.two_layer
+    return {"construction": construction, "solver": getattr(subset_sum, objective.value)}
+
+
+def _unmet(ticket: Ticket) -> Exception | None:
+    from tombola.errors import ToleranceError
+    from tombola.strong import require_met
+
+    try:
+        require_met(ticket)
+    except ToleranceError as error:
+        return error
+    return None
+
+
+def summary(ticket: Ticket, depth: Depth, objective: Objective) -> dict[str, Any]:
+    """What a ticket's report says, with the counts that follow from its masks, and room for its file."""
+    proof, report, record = ticket.certificate, ticket.record["report"], ticket.record
+    assert proof is not None
+    assert ticket.source is not None
     return {
-        "construction": construction,
-        "objective": objective,
-        "seed": seed,
+        "ticket": None,
+        "ticket_bytes": None,
+        "construction": depth.value,
+        "objective": objective.value,
+        "seed": ticket.source.seed,
+        "epsilon": record["options"]["tolerance"]["epsilon"],
         **report,
         "source_parameters": ticket.source_parameters,
         "parent_over_bound": ticket.source_parameters / max(1.0, report["counting_bound"]),
         "kept": ticket.kept,
         "depth": len(ticket.stages),
-        "certificate": {"set": proof.input_set.describe(ticket.record["target"]["layers"][0]["shape"][1]), "bound": proof.bound},
-        "misses": ticket.record["report"]["misses"],
+        "certificate": {
+            "set": proof.input_set.describe(record["target"]["layers"][0]["shape"][1]),
+            "bound": proof.bound,
+        },
     }
 
 
-def _print_summary(record: dict[str, Any], target: Path, output: Path, size: int) -> None:
-    missed = record["failures"]
-    rows = [
-        ["parent", f"{record['source_parameters']:,} random weights, {record['depth']} layers, seed {record['seed']}"],
-        ["parent / counting bound", record["parent_over_bound"]],
-        ["kept", record["kept"]],
-        ["kept edges per target weight", record["kept_per_weight"]],
-        ["... above the tolerance", record["kept_per_nonzero_weight"]],
-        ["weights zeroed", f"{record['zeroed_fraction']:.1%}"],
-        ["weight error wanted / reached", f"{record['weight_epsilon']:g} / {record['max_weight_error']:.4g}"],
-        ["weights that miss it", missed],
-        [f"output error for {record['certificate']['set']}", f"at most {record['certificate']['bound']:.4g} (proved)"],
-        ["file", f"{output}, {file_size(size)}"],
-        ["seconds", record["seconds"]],
-    ]
-    print_table(f"{record['construction']} ticket for {target}", rows)
-    print_next(f"tombola verify {output} --target {target}")
-
-
-def _print_estimate(estimate: Estimate, as_json: bool) -> None:
-    record = asdict(estimate)
+def _print(record: dict[str, Any], target: Path, named: list[str], as_json: bool) -> None:
     if as_json:
         print_json(record)
         return
-    rows = [
-        ["hidden units per target layer", ", ".join(f"{width:,}" for width in estimate.widths)],
-        ["parent", f"{estimate.source_parameters:,} random weights"],
-        ["parent / counting bound", estimate.source_parameters / max(1.0, estimate.counting_bound)],
-        ["ticket file", file_size(estimate.ticket_bytes)],
-        ["memory above the target", file_size(estimate.memory_bytes)],
-        ["seconds", estimate.seconds],
+    unit = "" if record["absolute"] else " of a layer's largest"
+    bound, output = record["certificate"]["bound"], record["ticket"]
+    rows: list[tuple[str, object]] = [
+        ("layers of the random parent", record["depth"]),
+        ("weights of the random parent", record["source_parameters"]),
+        ("parent / counting bound", record["parent_over_bound"]),
+        ("weights of the target", record["target_parameters"]),
+        ("kept edges per target weight", record["kept_per_weight"]),
+        (f"weight tolerance{unit}", record["weight_epsilon"]),
+        ("largest weight error", record["max_weight_error"]),
+        ("weights that miss the tolerance", record["failures"]),
+        (f"output error over {record['certificate']['set']}, 2-norm", f"at most {shown(bound)} (proved)"),
     ]
-    print_table("prediction from a sample of the work; nothing was written", rows)
+    if record["epsilon"] is not None:
+        rows.append(
+            ("wanted", f"at most {shown(record['epsilon'])}: {'met' if bound <= record['epsilon'] else 'NOT MET'}")
+        )
+    rows.append(("seconds", record["seconds"]))
+    if output is not None:
+        rows.append((output, file_size(record["ticket_bytes"])))
+    print_table(f"{record['construction']} ticket for {target}, seed {record['seed']}", rows)
+    if output is not None:
+        print_next("tombola", "verify", output, "--target", target, *named)
+
+
+def _print_estimate(estimate: Estimate, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(estimate))
+        return
+    rows = [
+        ("hidden units for each target layer", ", ".join(f"{width:,}" for width in estimate.widths)),
+        ("weights of the random parent", estimate.source_parameters),
+        ("parent / counting bound", estimate.source_parameters / max(1.0, estimate.counting_bound)),
+        ("ticket file", file_size(estimate.ticket_bytes)),
+        ("memory above that of the target", file_size(estimate.memory_bytes)),
+        ("seconds, certificate not included", estimate.seconds),
+    ]
+    print_table("predicted from a sample of the work; nothing was written", rows)

@@ -7,31 +7,52 @@ from typing import Annotated, Any
 
 import typer
 
-from ._options import AsJson, TicketPath
-from ._output import print_json, print_table
+from ._options import AsJson, TicketPath, read_strong
+from ._output import print_json, print_table, shown
+
+WEIGHT = re.compile(r"(?P<layer>.+)\[ *(?P<output>\d+) *, *(?P<input>\d+|bias) *\]", re.ASCII)
 
 
 def explain(
     ticket: TicketPath,
-    weight: Annotated[str, typer.Option(help="Layer, output and input: fc1[3,17]; fc1[3,bias] for a bias.")],
+    weight: Annotated[
+        str,
+        typer.Option(
+            metavar="WEIGHT",
+            help="Layer, output and input in quotes, counted from 0: 'fc1[3,17]'; the bias is 'fc1[3,bias]'.",
+        ),
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Show the kept random numbers whose products add up to one weight."""
-    from ..explanation import explain as explained
-    from ..ticket import load_ticket
+    from tombola.explanation import explain as explained
 
-    found = re.fullmatch(r"(.+)\[(\d+), *(\d+|bias)\]", weight)
-    if not found:
-        raise typer.BadParameter(f"a weight is written layer[output,input], for example fc1[3,17]; got {weight!r}")
-    layer, output, column = found.groups()
-    terms = explained(load_ticket(ticket), layer, int(output), None if column == "bias" else int(column))
-    record: dict[str, Any] = {"weight": weight, "value": sum(term["product"] for term in terms), "terms": terms}
+    layer, output, column = _parsed(weight)
+    loaded = read_strong(ticket, "explain")
+    terms = explained(loaded, layer, output, column)
+    sums = {path: sum(term["product"] for term in terms if term["path"] == path) for path in _paths(terms)}
+    record = {"weight": weight, "zeroed": not terms, "sums": sums, "terms": terms}
     if as_json:
         print_json(record)
         return
+    epsilon = shown(loaded.record["report"]["weight_epsilon"])
+    unit = "" if loaded.record["report"]["absolute"] else " of the largest weight in its layer"
+    if not terms:
+        print_table(f"{weight} is 0: it was zeroed, being within the tolerance of 0 ({epsilon}{unit})", [])
+        return
     rows = [[term["unit"], term["path"], term["inner"], term["outer"], term["product"]] for term in terms]
-    paths = dict.fromkeys(term["path"] for term in terms)
-    rows += [["sum", path, "", "", sum(term["product"] for term in terms if term["path"] == path)] for path in paths]
-    if not rows:
-        rows = [["none", "", "", "", 0.0]]
-    print_table(f"{weight} of {ticket}", rows, header=["hidden unit", "inputs", "kept in", "kept out", "product"])
+    rows += [["sum", path, "", "", total] for path, total in sums.items()]
+    title = f"{weight} of {ticket}: what it is made of; tolerance {epsilon}{unit}"
+    print_table(title, rows, header=["hidden unit", "for inputs", "kept in", "kept out", "product"])
+
+
+def _parsed(weight: str) -> tuple[str, int, int | None]:
+    found = WEIGHT.fullmatch(weight)
+    if not found:
+        raise ValueError(f"a weight is written layer[output,input], for example 'fc1[3,17]', in quotes; got {weight!r}")
+    column = found["input"]
+    return found["layer"], int(found["output"]), None if column == "bias" else int(column)
+
+
+def _paths(terms: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(term["path"] for term in terms))

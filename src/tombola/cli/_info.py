@@ -2,48 +2,81 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._options import AsJson, TicketPath
-from ._output import file_size, print_json, print_next, print_table
+from ._output import file_size, print_json, print_next, print_table, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tombola.ticket import Ticket
+
+COPIED = ("options", "certificate", "target", "report", "version")
 
 
 def info(ticket: TicketPath, as_json: AsJson = False) -> None:
     """Show what a ticket holds: its source, its tensors, what it keeps and what it claims."""
-    from ..random_source import law_to_json
-    from ..ticket import load_ticket
+    from tombola.ticket import load_ticket
 
-    loaded = load_ticket(ticket)
-    record: dict[str, Any] = {
-        "kind": loaded.kind,
-        "seed": None if loaded.source is None else loaded.source.seed,
-        "source_parameters": loaded.source_parameters,
-        "kept": loaded.kept,
-        "density": loaded.density,
-        "file_bytes": ticket.stat().st_size,
-        **{key: loaded.record[key] for key in ("options", "certificate", "target", "version") if key in loaded.record},
+    record = described(load_ticket(ticket), ticket)
+    if as_json:
+        print_json(record)
+        return
+    rows = [
+        [entry["name"], " x ".join(map(str, entry["shape"])), entry["kept"], entry["density"], _law(entry["law"])]
+        for entry in record["tensors"]
+    ]
+    rows.append(["all", record["source_parameters"], record["kept"], record["density"], ""])
+    print_table("\n".join(_claims(record, ticket)), rows, header=["tensor", "units x edges", "kept", "density", "law"])
+    if record["kind"] == "strong":
+        print_next("tombola", "verify", ticket, "--target", "TARGET.safetensors")
+
+
+def described(ticket: Ticket, path: Path) -> dict[str, Any]:
+    """What a ticket holds and claims, as JSON data."""
+    from tombola.random_source import law_to_json
+
+    return {
+        "kind": ticket.kind,
+        "seed": None if ticket.source is None else ticket.source.seed,
+        "source_parameters": ticket.source_parameters,
+        "kept": ticket.kept,
+        "density": ticket.density,
+        "file_bytes": path.stat().st_size,
+        **{key: ticket.record[key] for key in COPIED if key in ticket.record},
         "tensors": [
             {
                 "name": name,
                 "shape": list(tensor.mask.shape),
                 "kept": tensor.mask.kept,
+                "density": tensor.mask.kept / max(1, tensor.mask.shape[0] * tensor.mask.shape[1]),
                 "law": "saved values" if tensor.law is None else law_to_json(tensor.law),
             }
-            for name, tensor in loaded.tensors.items()
+            for name, tensor in ticket.tensors.items()
         ],
     }
-    if as_json:
-        print_json(record)
-        return
-    title = f"{ticket}: {loaded.kind} ticket, seed {record['seed']}, {file_size(record['file_bytes'])}"
-    rows = [
-        [entry["name"], " x ".join(map(str, entry["shape"])), entry["kept"], entry["kept"] / max(1, entry["shape"][0] * entry["shape"][1]), _law(entry["law"])]
-        for entry in record["tensors"]
+
+
+def _claims(record: dict[str, Any], path: Path) -> list[str]:
+    """What the ticket says of itself, a sentence to a line."""
+    seed = "saved values" if record["seed"] is None else f"seed {record['seed']}"
+    lines = [f"{path}: {record['kind']} ticket, {seed}, {file_size(record['file_bytes'])}"]
+    if "certificate" not in record:
+        return lines
+    from tombola.strong import input_set_from_json
+
+    options, report, layers = record["options"], record["report"], record["target"]["layers"]
+    widths = " - ".join(str(layer["shape"][1]) for layer in layers) + f" - {layers[-1]['shape'][0]}"
+    unit = "" if report["absolute"] else " of the largest in its layer"
+    covered = input_set_from_json(record["certificate"]["input_set"]).describe(layers[0]["shape"][1])
+    return [
+        *lines,
+        f"target: {widths}, {shown(report['target_parameters'])} weights",
+        f"construction: {options['construction']}, {options['solver']}",
+        f"weights: within {shown(report['weight_epsilon'])}{unit}; {shown(report['failures'])} miss that",
+        f"output: off by at most {shown(record['certificate']['bound'])} (2-norm, proved) for every input in {covered}",
     ]
-    rows.append(["all", loaded.source_parameters, loaded.kept, loaded.density, ""])
-    print_table(title, rows, header=["tensor", "units x edges", "kept", "density", "law"])
-    if loaded.kind == "strong":
-        print_next(f"tombola verify {ticket} --target TARGET.safetensors")
 
 
 def _law(law: str | dict[str, Any]) -> str:

@@ -11,8 +11,8 @@ from ._options import AsJson, Depth, Objective
 from ._output import print_json, print_table
 
 CONSTRUCTIONS = {
-    Depth.TWO_LAYER: "two source layers per target layer, depth 2L (Malach, Pensia, Fischer-Burkholz)",
-    Depth.ONE_EXTRA: "one source layer more than the target, depth L + 1 (Burkholz)",
+    Depth.TWO_LAYER: "two source layers for each target layer (Malach, Pensia, Fischer and Burkholz)",
+    Depth.ONE_EXTRA: "one source layer more than the target has (Burkholz)",
 }
 OBJECTIVES = {
     Objective.SPARSEST: "fewest kept edges per weight within the tolerance",
@@ -30,17 +30,24 @@ class Topic(StrEnum):
     OBJECTIVES = "objectives"
 
 
-def list_names(topic: Annotated[Topic, typer.Argument(help="Names of what.")], as_json: AsJson = False) -> None:
+def list_names(
+    topic: Annotated[Topic, typer.Argument(metavar="TOPIC", help="models, data, constructions or objectives.")],
+    as_json: AsJson = False,
+) -> None:
     """List the models, data sets, constructions or objectives that can be named."""
-    from .. import data, models
-
-    names: dict[Topic, dict[str, str]] = {
-        Topic.MODELS: dict.fromkeys(models.NAMES, ""),
-        Topic.DATA: dict.fromkeys(data.NAMES, ""),
-        Topic.CONSTRUCTIONS: {key.value: text for key, text in CONSTRUCTIONS.items()},
-        Topic.OBJECTIVES: {key.value: text for key, text in OBJECTIVES.items()},
-    }
+    names = _names(topic)
     if as_json:
-        print_json({topic.value: list(names[topic])})
+        print_json({topic.value: names})
     else:
-        print_table(topic.value, names[topic].items())
+        print_table(topic.value, names.items())
+
+
+def _names(topic: Topic) -> dict[str, str]:
+    """What each name stands for; torch is imported for models and data only."""
+    if topic is Topic.CONSTRUCTIONS:
+        return {key.value: text for key, text in CONSTRUCTIONS.items()}
+    if topic is Topic.OBJECTIVES:
+        return {key.value: text for key, text in OBJECTIVES.items()}
+    from tombola import data, models
+
+    return dict(models.NAMES if topic is Topic.MODELS else data.NAMES)

@@ -4,53 +4,117 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, NoReturn, cast
 
-import click
 import typer
 
-from ..errors import ToleranceError
+from tombola import __version__
+from tombola.errors import ToleranceError
+
 from ._compare import compare
 from ._construct import construct
 from ._demo import demo
 from ._explain import explain
 from ._info import info
 from ._list import list_names
+from ._output import discard_output, write
 from ._train import train
 from ._verify import verify
+
+DONE, FAILED, BAD_INPUT, INTERNAL, INTERRUPTED = 0, 1, 2, 70, 130
+CODES = "Exit codes: 0 done, 1 a check failed, 2 bad input, 130 stopped by Ctrl-C."
+UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])  # click's, or of typer's copy of click
+EXPECTED = (ValueError, TypeError, OSError, MemoryError, ImportError, FloatingPointError, UsageError)
 
 app = typer.Typer(
     name="tombola",
     help="Lottery tickets: sparse subnetworks of randomly initialised networks.",
-    no_args_is_help=True,
+    epilog=CODES,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
-for verb in (train, construct, verify, info, explain, compare, demo):
-    app.command()(verb)
-app.command("list")(list_names)
+VERBS = {
+    demo: ("The main job on bundled data, from beginning to end.", "tombola demo --folder demo"),
+    train: ("Train a target network.", "tombola train digits lenet-300-100 -o target.safetensors"),
+    construct: (
+        "Find a network in a random one, and prove it.",
+        "tombola construct target.safetensors --seed 7 -o lenet.ticket",
+    ),
+    verify: ("Check everything that a ticket claims.", "tombola verify lenet.ticket --target target.safetensors"),
+    info: ("Show what a ticket holds.", "tombola info lenet.ticket"),
+    explain: ("Take one weight apart.", "tombola explain lenet.ticket --weight 'fc1[3,17]'"),
+    compare: ("Show two tickets side by side.", "tombola compare first.ticket second.ticket"),
+    list_names: ("List the names that verbs take.", "tombola list models"),
+}
+for verb, (short, example) in VERBS.items():
+    app.command(verb.__name__.removesuffix("_names"), short_help=short, epilog=f"Example: {example}")(verb)
 
 
-def main() -> None:
-    """Runs one verb. Exit codes: 0 done, 1 a check failed, 2 bad input, 130 stopped by Ctrl-C."""
-    debug = os.environ.get("TOMBOLA_DEBUG")
+def _print_version(wanted: bool) -> bool:
+    if wanted:
+        write(f"tombola {__version__}\n")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs one verb, that of the command line or of `arguments`, and exits.
+
+    Exit codes: 0 done, 1 a check failed, 2 bad input, 130 stopped by Ctrl-C; 141 if the reader of the output left, and
+    70, with a traceback, if something happened that nobody thought of. `TOMBOLA_DEBUG=1` shows tracebacks always.
+    """
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # before torch loads: waiting threads sleep, on busy machines too
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(standalone_mode=False)
-    except KeyboardInterrupt:
-        _stop("stopped; files are as they were", 130)
-    except click.Abort:
-        _stop("stopped; files are as they were", 130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+        code = app(words or ["--help"], standalone_mode=False)
+        write("")
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
     except ToleranceError as error:
-        _stop(str(error), 1)
-    except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:
-        if debug:
-            raise
-        _stop(str(error) or type(error).__name__, 2)
-    sys.exit(code if isinstance(code, int) else 0)
+        _stop(str(error), FAILED)
+    except EXPECTED as error:
+        _stop(_said(error), BAD_INPUT)
+    except Exception as error:  # its exit code must not be that of a failed check
+        traceback.print_exc()
+        _stop(f"unexpected {type(error).__name__}; please report it, with the lines above", INTERNAL)
+    if code == INTERRUPTED:
+        _stop("stopped; files are as they were", INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else DONE)
 
 
-def _stop(message: str, code: int) -> None:
+def _said(error: BaseException) -> str:
+    """What an error says, in a user's words."""
+    if isinstance(error, UsageError):
+        context = getattr(error, "ctx", None)
+        advice = f" (see `{context.command_path} --help`)" if context else ""
+        return error.format_message().replace("Value error, ", "") + advice
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{os.fspath(error.filename)}: {error.strerror}"
+    if isinstance(error, MemoryError):
+        return f"out of memory{f': {error}' if str(error) else ''}"
+    return str(error) or type(error).__name__
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    if os.environ.get("TOMBOLA_DEBUG"):
+        traceback.print_exc()
     sys.stderr.write(f"tombola: {' '.join(message.split())}\n")
+    try:
+        sys.stdout.flush()
+    except OSError:
+        discard_output()
     sys.exit(code)

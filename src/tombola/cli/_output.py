@@ -4,48 +4,81 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shlex
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
+import typer
 
-QUIET_SECONDS = 2.0  # work shorter than this shows no progress
-LINE_SECONDS = 5.0  # between progress lines where there is no terminal
+READER_GONE = 141  # what a shell reports for a program that its reader left behind
+UNLIMITED = 400  # characters; a table that goes into a file or a pipe is not folded
 
 
-def print_json(record: dict[str, Any]) -> None:
-    """One JSON object on standard output, and nothing else."""
-    sys.stdout.write(json.dumps(record, default=_plain, allow_nan=False) + "\n")
+def write(text: str) -> None:
+    """Text on standard output, at once.
+
+    Raises:
+        typer.Exit: with `READER_GONE` if nobody reads any more.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_output()
+        raise typer.Exit(READER_GONE) from None
+
+
+def discard_output() -> None:
+    """From now on standard output goes nowhere, with what is left in its buffer, so that Python can exit quietly."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def print_json(record: Mapping[str, Any]) -> None:
+    """One JSON object on standard output, and nothing else; numbers that are not finite become null."""
+    write(json.dumps(_plain(record), allow_nan=False) + "\n")
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Integral):
+        return value if isinstance(value, bool) else int(value)
+    if isinstance(value, Real):
+        return float(value) if math.isfinite(value) else None
+    return value
 
 
 def print_table(title: str, rows: Iterable[Sequence[object]], *, header: Sequence[str] = ()) -> None:
-    """One table on standard output; numbers are shown with as many digits as anyone reads."""
+    """A title and a table below it on standard output; numbers are shown with as many digits as anyone reads."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, title_justify="left", show_header=bool(header), header_style="bold")
     cells = [[shown(cell) for cell in row] for row in rows]
-    for column in range(len(header) or (len(cells[0]) if cells else 0)):
-        table.add_column(header[column] if header else "", justify="left" if column == 0 else "right", overflow="fold")
+    table = Table(box=box.SIMPLE_HEAD if header else None, show_header=bool(header), show_edge=False, padding=(0, 1))
+    for column in range(max(map(len, [header, *cells]))):
+        name = header[column] if header else ""
+        table.add_column(Text(name), justify="left" if column == 0 else "right", overflow="fold")
     for row in cells:
-        table.add_row(*row)
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(table)
+        table.add_row(*map(Text, row))
+    console = Console(width=Console().width - 1 if sys.stdout.isatty() else UNLIMITED)
+    with console.capture() as captured:
+        console.print(table)
+    lines = [f" {line.rstrip()}" for line in captured.get().splitlines()]
+    write("\n".join([title, *lines, ""]))
 
 
-def print_next(command: str) -> None:
-    """The next step that a user is likely to want."""
-    sys.stdout.write(f"next: {command}\n")
+def print_next(*words: object) -> None:
+    """The command that a user is likely to want next, quoted as a shell wants it."""
+    write(f"next: {shlex.join(map(str, words))}\n")
 
 
 def shown(value: object) -> str:
@@ -57,13 +90,13 @@ def shown(value: object) -> str:
     """
     if value is None:
         return "-"
-    if isinstance(value, bool | np.bool_):
+    if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int | np.integer):
+    if isinstance(value, Integral):
         return f"{int(value):,}"
-    if isinstance(value, float | np.floating):
+    if isinstance(value, Real):
         number = float(value)
-        return f"{number:,.0f}" if abs(number) >= 1e5 and math.isfinite(number) else f"{number:.4g}"
+        return f"{number:,.0f}" if 1e5 <= abs(number) < 1e15 else f"{number:.4g}"
     return str(value)
 
 
@@ -78,36 +111,4 @@ def file_size(size: float) -> str:
         if size < 1000 or unit == "GB":
             break
         size /= 1000
-    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-
-
-@contextmanager
-def progress(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A function to call with the number of items just done: a bar on a terminal, plain lines on standard error elsewhere."""
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import Progress
-
-        with Progress(console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(label, total=total)
-            yield lambda done: bar.advance(task, done)
-    else:
-        yield _Lines(label, total)
-
-
-class _Lines:
-    """Progress as plain lines, none at all for short work."""
-
-    def __init__(self, label: str, total: int | None) -> None:
-        self._label, self._total, self._done = label, total, 0
-        self._next = time.monotonic() + QUIET_SECONDS
-        self._lock = threading.Lock()
-
-    def __call__(self, done: int) -> None:
-        with self._lock:
-            self._done += done
-            if time.monotonic() >= self._next:
-                self._next = time.monotonic() + LINE_SECONDS
-                of = f" of {self._total:,}" if self._total else ""
-                sys.stderr.write(f"{self._label}: {self._done:,}{of}\n")
-                sys.stderr.flush()
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"

@@ -10,14 +10,22 @@ from ._transform import fill_values
 
 
 @njit(cache=True, nogil=True)
-def fill_rows(key, rows, generation, span, skip, law, values):  # noqa: ANN001, ANN201, PLR0913 - numba infers
+def fill_rows(
+    key: np.ndarray,
+    rows: np.ndarray,
+    generation: int,
+    span: tuple[int, int],
+    skip: int,
+    law: tuple[int, float, float],
+    values: np.ndarray,
+) -> None:
     """Fills `values` (rows, columns) float32.
 
     Args:
         key: `(2,)` uint32.
         rows: `(rows,)` uint32.
         generation: which draw.
-        span: first and last-but-one counter number.
+        span: the first counter number, and the one after the last.
         skip: columns of the first counter that lie before the block.
         law: code and two parameters.
         values: filled in place.

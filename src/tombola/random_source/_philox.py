@@ -14,11 +14,12 @@ from numba import njit, uint32, uint64
 
 MULTIPLIER_0, MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 WEYL_0, WEYL_1 = np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)
+Word = np.uint32
 HALF = np.uint64(32)
 
 
 @njit(inline="always")
-def philox(c0, c1, c2, c3, k0, k1):  # noqa: ANN001, ANN201, PLR0913 - numba infers; the words are the algorithm's own
+def philox(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word) -> tuple[Word, Word, Word, Word]:
     """The four words that ten rounds make of one counter and one key [Salmon2011, Sec. 3.3]."""
     for _ in range(10):
         product_0 = MULTIPLIER_0 * uint64(c0)
@@ -31,7 +32,7 @@ def philox(c0, c1, c2, c3, k0, k1):  # noqa: ANN001, ANN201, PLR0913 - numba inf
 
 
 @njit(cache=True, nogil=True)
-def fill_words(key, row, first, generation, words):  # noqa: ANN001, ANN201 - numba infers
+def fill_words(key: np.ndarray, row: Word, first: int, generation: Word, words: np.ndarray) -> None:
     """Fills `words` (4 n,) uint32 with columns `4 first .. 4 (first + n)` of one row. The loop vectorises."""
     for c in range(words.size // 4):
         w0, w1, w2, w3 = philox(uint32(first + c), row, generation, uint32(0), key[0], key[1])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import math
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..engines import map_blocks
+from tombola.engines import map_blocks
+
 from ._laws import Law
 
 CHUNK = 1 << 20  # values a thread makes at a time
@@ -30,9 +33,11 @@ class Source:
             again; it is here for methods that re-initialise on purpose.
 
     Raises:
-        ValueError: if the seed or the generation is out of range.
+        TypeError: if the seed or the generation is no integer.
+        ValueError: if it is out of range.
 
     Example:
+        >>> from tombola.random_source import Uniform
         >>> wide = Source(7).block("fc1", Uniform(1.0), range(3), range(10))
         >>> bool((wide[:2, 4:6] == Source(7).block("fc1", Uniform(1.0), range(2), range(4, 6))).all())
         True
@@ -42,10 +47,8 @@ class Source:
     generation: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**64:
-            raise ValueError(f"seed must be an integer from 0 to 2**64 - 1, got {self.seed}")
-        if not 0 <= self.generation < 2**32:
-            raise ValueError(f"generation must be an integer from 0 to 2**32 - 1, got {self.generation}")
+        for name, bits in (("seed", 64), ("generation", 32)):
+            object.__setattr__(self, name, _checked_integer(name, getattr(self, name), bits))
 
     def key(self, name: str) -> tuple[int, int]:
         """The Philox key of one tensor: the first eight bytes of SHA-256 of `tombola/1`, seed and name."""
@@ -71,7 +74,7 @@ class Source:
         _check_columns(columns)
         values = np.empty((chosen.size, len(columns)), np.float32)
         if values.size:
-            step = max(1, CHUNK // max(1, len(columns)))
+            step = max(1, CHUNK // len(columns))
             starts = range(0, chosen.size, step)
             fill = self._filler(name, law, columns)
             map_blocks(
@@ -81,15 +84,15 @@ class Source:
             )
         return values
 
-    def _filler(self, name: str, law: Law, columns: range):  # noqa: ANN202 - a kernel with all but its rows bound
+    def _filler(self, name: str, law: Law, columns: range) -> Callable[[np.ndarray, np.ndarray], None]:
+        """The kernel with all but its rows bound."""
         from ._kernels import fill_rows
 
         key = np.array(self.key(name), np.uint32)
-        first, second = law.parameters
         span = (columns.start // 4, -(-columns.stop // 4))
 
         def fill(rows: np.ndarray, values: np.ndarray) -> None:
-            fill_rows(key, rows, self.generation, span, columns.start % 4, (law.code, first, second), values)
+            fill_rows(key, rows, self.generation, span, columns.start % 4, (law.code, *law.parameters), values)
 
         return fill
 
@@ -98,7 +101,7 @@ class Source:
 
         The bits are those of `block`, on every device.
         """
-        rows, columns = (shape[0], int(np.prod(shape[1:]))) if len(shape) > 1 else (shape[0] if shape else 1, 1)
+        rows, columns = matrix_shape(shape)
         if torch.device(device).type == "cpu":
             return torch.from_numpy(self.block(name, law, range(rows), range(columns))).reshape(tuple(shape))
         from ._torch import values_on_device, words_on_device
@@ -108,13 +111,36 @@ class Source:
         return values_on_device(words[:, :columns], law).reshape(tuple(shape))
 
 
+def matrix_shape(shape: Sequence[int]) -> tuple[int, int]:
+    """The rows and columns under which a tensor of any shape is addressed.
+
+    Example:
+        >>> matrix_shape((16, 3, 5, 5)), matrix_shape((10,)), matrix_shape(())
+        ((16, 75), (10, 1), (1, 1))
+    """
+    return (shape[0] if shape else 1), math.prod(shape[1:])
+
+
+def _checked_integer(name: str, value: object, bits: int) -> int:
+    try:
+        number = int(operator.index(value))  # type: ignore[arg-type]  # what is no integer raises
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    if not 0 <= number < 2**bits:
+        raise ValueError(f"{name} must be an integer from 0 to 2**{bits} - 1, got {number}")
+    return number
+
+
 def _checked_rows(rows: Sequence[int] | np.ndarray) -> np.ndarray:
-    chosen = np.asarray(rows, np.int64)
-    if chosen.ndim != 1 or (chosen.size and not (0 <= chosen.min() and chosen.max() < 2**32)):
+    chosen = np.asarray(rows)
+    if chosen.ndim == 1 and not chosen.size:
+        return np.empty(0, np.uint32)
+    if chosen.ndim != 1 or chosen.dtype.kind not in "iu" or chosen.min() < 0 or chosen.max() >= 2**32:
         raise ValueError(f"rows must be a list of integers from 0 to 2**32 - 1, got {rows!r}")
     return chosen.astype(np.uint32)
 
 
 def _check_columns(columns: range) -> None:
-    if columns.step != 1 or (len(columns) and not 0 <= columns.start <= columns.stop <= 2**34):
+    inside = not len(columns) or 0 <= columns.start <= columns.stop <= 2**34
+    if columns.step != 1 or not inside:
         raise ValueError(f"columns must be a range of step 1 within 0 .. 2**34, got {columns!r}")

@@ -5,11 +5,13 @@ The same bits as the CPU kernels of `_philox.py` and `_transform.py`, whose oper
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from . import _transform as kernels
-from ._laws import LN2_HIGH, LN2_LOW, Law
+from . import _tables as tables
+from ._laws import Law
+from ._tables import LN2_HIGH, LN2_LOW
 
 WORD = 0xFFFFFFFF
 
@@ -46,37 +48,49 @@ def values_on_device(words: Tensor, law: Law) -> Tensor:
     return torch.where(negative, -magnitude, magnitude)
 
 
-def _horner(coefficients: list[float], x: Tensor) -> Tensor:
-    total = torch.full_like(x, coefficients[0])
-    for coefficient in coefficients[1:]:
+def _horner(coefficients: np.ndarray, x: Tensor) -> Tensor:
+    first, *others = coefficients.tolist()
+    total = torch.full_like(x, first)
+    for coefficient in others:
         total = total * x + coefficient
     return total
 
 
 def _stable_log(x: Tensor) -> Tensor:
     mantissa, exponent = torch.frexp(x)
-    low = mantissa < kernels.SQRT_HALF
+    low = mantissa < tables.SQRT_HALF
     mantissa = torch.where(low, mantissa * 2.0, mantissa)
     power = (exponent - low.to(exponent.dtype)).to(torch.float64)
     s = (mantissa - 1.0) / (mantissa + 1.0)
-    return power * LN2_HIGH + (power * LN2_LOW + s * 2.0 * _horner(kernels.LOG_SERIES.tolist(), s * s))
+    return power * LN2_HIGH + (power * LN2_LOW + s * 2.0 * _horner(tables.LOG_SERIES, s * s))
 
 
 def _stable_exp(y: Tensor) -> Tensor:
-    whole = torch.floor(y * kernels.INVERSE_LN2 + 0.5)
+    whole = torch.floor(y * tables.INVERSE_LN2 + 0.5)
     rest = (y - whole * LN2_HIGH) - whole * LN2_LOW
-    return torch.ldexp(_horner(kernels.EXP_SERIES.tolist(), rest), whole.to(torch.int32))
+    power = ((whole.to(torch.int64) + 1023) << 52).view(
+        torch.float64
+    )  # exactly 2**whole; torch.ldexp would go by float32
+    return _horner(tables.EXP_SERIES, rest) * power
+
+
+def _stable_root(x: Tensor) -> Tensor:
+    root = x * tables.ROOT_START[1] + tables.ROOT_START[0]
+    for _ in range(tables.ROOT_STEPS):
+        root = (root + x / root) * 0.5
+    return root
 
 
 def _normal_quantile(words: Tensor) -> Tensor:
     q = (words.to(torch.float64) * 2.0 + 1.0) / 8589934592.0 - 0.5
-    centre = q * _ratio(kernels.CENTRE.tolist(), 0.180625 - q * q)
-    # The unused branches are evaluated too; the clamps keep their arguments in range and change no used value.
-    r = torch.sqrt(-_stable_log((0.5 - q.abs()).clamp(min=2.0**-34)))
-    shoulder, tail = _ratio(kernels.SHOULDER.tolist(), r - 1.6), _ratio(kernels.TAIL.tolist(), r - 5.0)
+    r = 0.180625 - q * q
+    centre = q * _horner(tables.CENTRE[0], r) / _horner(tables.CENTRE[1], r)
+    # The unused branches are evaluated too; the clamp keeps their arguments in range and changes no used value.
+    r = _stable_root(-_stable_log((0.5 - q.abs()).clamp(min=2.0**-34)))
+    shoulder, tail = _ratio(tables.SHOULDER, r - 1.6), _ratio(tables.TAIL, r - 5.0)
     outer = torch.where(r <= 5.0, shoulder, tail)
     return torch.where(q.abs() <= 0.425, centre, torch.where(q < 0, -outer, outer))
 
 
-def _ratio(pair: list[list[float]], x: Tensor) -> Tensor:
-    return _horner(pair[0], x) / _horner(pair[1], x)
+def _ratio(table: np.ndarray, x: Tensor) -> Tensor:
+    return _horner(table[0], x) / _horner(table[1], x)

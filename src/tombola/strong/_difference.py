@@ -20,6 +20,7 @@ from scipy.sparse import csr_array
 from ._effective import EffectiveLayer, checked_layers, input_size
 from ._generators import Generators
 from ._input_sets import InputSet, Pinned
+from ._parts import is_identity, selected
 from ._rounding import gamma, upward
 
 
@@ -116,14 +117,14 @@ def _gap(layer: EffectiveLayer, owner: np.ndarray) -> tuple[np.ndarray, float]:
     """F, and a bound of the Frobenius norm of its rounding error; `owner` is that of the layer before."""
     copies = int(np.bincount(owner, minlength=1).max())
     rows = int(np.bincount(layer.owners, minlength=1).max())
-    gap = _gathered(layer.ticket, owner, layer.target.shape[1]) - layer.target[layer.owners]
+    gap = _gathered(layer.ticket, owner, layer.target.shape[1]) - selected(layer.target, layer.owners)
     sizes = np.linalg.norm(layer.ticket) * np.sqrt(copies) + np.linalg.norm(layer.target) * np.sqrt(rows)
     return gap, float(gamma(copies) * sizes) * upward(layer.ticket.size + layer.target.size)
 
 
 def _gathered(matrix: np.ndarray, owner: np.ndarray, width: int) -> np.ndarray:
     """The matrix times R: its columns summed over the copies of each unit."""
-    if width == len(owner) and np.array_equal(owner, np.arange(width)):
+    if is_identity(owner, width):
         return matrix
     copying = csr_array((np.ones(len(owner)), (owner, np.arange(len(owner)))), shape=(width, len(owner)))
     return np.ascontiguousarray((copying @ matrix.T).T)
@@ -131,7 +132,9 @@ def _gathered(matrix: np.ndarray, owner: np.ndarray, width: int) -> np.ndarray:
 
 def _inexact(layer: EffectiveLayer, gap: np.ndarray, owner: np.ndarray, before: np.ndarray) -> np.ndarray:
     """Units with a gap, or fed by an inexact unit, or whose zero gap may be a matter of rounding."""
-    inexact = np.logical_or(np.any(gap != 0, axis=1), np.any(layer.ticket[:, before] != 0, axis=1))
+    inexact = np.any(gap != 0, axis=1)
+    quiet = np.flatnonzero(~inexact)
+    inexact[quiet] = np.any(layer.ticket[np.ix_(quiet, before)] != 0, axis=1)
     quiet = np.flatnonzero(~inexact)
     terms = _gathered((layer.ticket[quiet] != 0).astype(np.float64), owner, gap.shape[1])
     inexact[quiet] = (terms > 1).any(axis=1)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from ._difference import Difference, Stage
+from ._parts import blocks
 from ._rounding import UNIT, gamma, upward
 
 Range = tuple[np.ndarray, np.ndarray]
@@ -89,9 +90,14 @@ def _gap_room(stage: Stage, state: _State) -> np.ndarray:
     if stage.gap_error == 0:
         return np.zeros(len(stage.gap))
     high = state.target[1]
-    terms = np.abs(stage.ticket) @ high[state.owner] + (np.abs(stage.target) @ high)[stage.owner]
+    terms = _of_moduli(stage.ticket, high[state.owner]) + _of_moduli(stage.target, high)[stage.owner]
     copies = int(np.bincount(state.owner, minlength=1).max())
     return np.where(stage.inexact, gamma(copies) * terms * upward(len(high) + len(state.owner)), 0.0)
+
+
+def _of_moduli(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """The product of the matrix of moduli with a vector."""
+    return np.concatenate([np.abs(rows) @ vector for rows in blocks(matrix)])
 
 
 def _ulps(target: Range, stage: Stage, gap: Range) -> np.ndarray:
@@ -126,9 +132,9 @@ def _widened(ends: Range, room: np.ndarray) -> Range:
 
 def _image(matrix: np.ndarray, low: np.ndarray, high: np.ndarray) -> Range:
     """The range of `matrix @ v` for `low <= v <= high`, rounded outward; an end that is a sum of zeros stays 0."""
-    up, down = np.maximum(matrix, 0), np.maximum(-matrix, 0)
     ends = np.stack([low, high, np.abs(low), np.abs(high)], axis=1)
-    rising, falling = up @ ends, down @ ends
+    rising = np.concatenate([np.maximum(rows, 0) @ ends for rows in blocks(matrix)])
+    falling = np.concatenate([np.maximum(-rows, 0) @ ends for rows in blocks(matrix)])
     room = gamma(2 * matrix.shape[1] + 2)
     bottom = rising[:, 0] - falling[:, 1] - room * (rising[:, 2] + falling[:, 3])
     top = rising[:, 1] - falling[:, 0] + room * (rising[:, 3] + falling[:, 2])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.linalg import LinAlgError, cholesky, eigh_tridiagonal
+from scipy.linalg import LinAlgError, cho_factor, eigh_tridiagonal
 
 from ._rounding import UNIT, gamma, upward
 
@@ -28,7 +28,7 @@ def spectral_norm_bound(matrix: Float64[np.ndarray, "m n"]) -> float:
     estimate needs no trust: a poor one costs time.
 
     The guarantee is exact (rounding included, underflow aside). The closeness is measured, up to 5000 rows or columns.
-    Costs O(m n k) time and O(k^2) memory beyond the matrix, `k = min(m, n)`.
+    Costs O(m n k) time and memory for one k by k matrix beyond the given one, `k = min(m, n)`.
 
     Args:
         matrix: `(m, n)`; may be empty.
@@ -43,7 +43,7 @@ def spectral_norm_bound(matrix: Float64[np.ndarray, "m n"]) -> float:
         >>> spectral_norm_bound(np.array([[3.0, 0.0], [4.0, 0.0]])) - 5.0 < 1e-8
         True
     """
-    largest = float(np.abs(matrix).max(initial=0.0))
+    largest = float(np.maximum(matrix.max(initial=0.0), -matrix.min(initial=0.0)))
     if not np.isfinite(largest):
         raise ValueError("a matrix with entries that are not finite has no norm")
     if largest == 0:
@@ -67,11 +67,10 @@ def _largest_eigenvalue_bound(matrix: np.ndarray) -> float:
     order = len(gram)
     estimate = max(_estimate(gram), trace / order)
     margin = first_margin(order)
-    while True:
-        candidate = estimate * (1 + margin)
-        if _is_positive_definite(gram, candidate):
-            break
+    candidate = estimate * (1 + margin)
+    while not _is_positive_definite(gram, candidate):
         margin *= 4
+        candidate = estimate * (1 + margin)
     remainder = order * candidate * upward(1) - trace * (2 - upward(order))
     proof = gamma(order + 1) * 1.01 * max(remainder, 0.0) + 4 * UNIT * candidate
     return candidate + proof + gamma(max(matrix.shape)) * trace * upward(order + max(matrix.shape))
@@ -83,12 +82,20 @@ def first_margin(order: int) -> float:
 
 
 def _is_positive_definite(gram: np.ndarray, shift: float) -> bool:
-    """Whether the factorisation of `shift I - gram` runs to its end."""
-    shifted = np.negative(gram, order="F")
-    shifted[np.diag_indices_from(shifted)] += shift
+    """Whether the factorisation of `shift I - gram` runs to its end. It takes the place of `gram`; if it fails, `gram` is put back.
+
+    The factorisation reads and writes one triangle only, so nothing is lost but the diagonal.
+    """
+    diagonal = gram.diagonal().copy()
+    shifted = np.negative(gram, out=gram).T  # symmetric; columns follow each other in memory, as the routine wants them
+    np.fill_diagonal(shifted, shift - diagonal)
     try:
-        cholesky(shifted, lower=True, overwrite_a=True, check_finite=False)
+        cho_factor(shifted, lower=True, overwrite_a=True, check_finite=False)
     except LinAlgError:
+        for row in range(len(gram)):
+            shifted[row + 1 :, row] = shifted[row, row + 1 :]
+        np.negative(gram, out=gram)
+        np.fill_diagonal(gram, diagonal)
         return False
     return True
 

@@ -11,6 +11,7 @@ from ._difference import Difference
 from ._generators import Generators
 from ._interval import Activity
 from ._norms import frobenius_bound, spectral_norm_bound
+from ._parts import selected
 from ._rounding import gamma, upward
 
 
@@ -43,7 +44,7 @@ class _Signal:
         """A bound of the 2-norm of a matrix times the activations."""
         blur = self.blur + gamma(matrix.shape[1]) * float(np.linalg.norm(self.constant))
         fixed = float(np.linalg.norm(matrix @ self.constant)) * upward(len(matrix)) + blur * frobenius_bound(matrix)
-        return (spectral_norm_bound(matrix[:, self.moving]) * self.norm + fixed) * upward(4)
+        return (spectral_norm_bound(selected(matrix, columns=self.moving)) * self.norm + fixed) * upward(4)
 
     def total(self) -> float:
         """A bound of the 2-norm of all activations."""
@@ -68,9 +69,9 @@ def spectral_bound(problem: Difference, activities: Sequence[Activity]) -> Spect
         if signal is None:
             gap = _entry_norm(problem.entry_gap, problem.generators)
         else:
-            amplification = spectral_norm_bound(stage.ticket[np.ix_(stage.inexact, inexact)])
+            amplification = spectral_norm_bound(selected(stage.ticket, stage.inexact, inexact))
             contributions = [part * amplification * upward(1) for part in contributions]
-            gap = signal.image_norm(stage.gap[stage.inexact])
+            gap = signal.image_norm(selected(stage.gap, stage.inexact))
         contributions.append((gap + stage.gap_error * reach[-1][1]) * upward(2) if stage.inexact.any() else 0.0)
         inexact = stage.inexact
         if index + 1 < len(problem.stages):
@@ -82,7 +83,7 @@ def spectral_bound(problem: Difference, activities: Sequence[Activity]) -> Spect
 def _entry_norm(matrix: np.ndarray, generators: Generators) -> float:
     """A bound of the 2-norm of a matrix times the input: its value at the centre, and a ball around that."""
     used = generators.moving & matrix.any(axis=0)
-    around = spectral_norm_bound(matrix[:, used]) * generators.radius(used)
+    around = spectral_norm_bound(selected(matrix, columns=used)) * generators.radius(used)
     centre = np.linalg.norm(matrix @ generators.centre) * upward(matrix.size)
     blur = gamma(matrix.shape[1]) * float(np.linalg.norm(generators.centre))
     return (around + float(centre) + blur * frobenius_bound(matrix)) * upward(4)
@@ -92,11 +93,11 @@ def _next_signal(problem: Difference, index: int, activity: Activity, before: _S
     """The target's activations behind a layer."""
     stage = problem.stages[index]
     if before is None:
-        varies = np.any(problem.entry_target[:, problem.generators.moving] != 0, axis=1)
-        norm = _entry_norm(problem.entry_target[varies], problem.generators)
+        varies = np.any(selected(problem.entry_target, columns=problem.generators.moving) != 0, axis=1)
+        norm = _entry_norm(selected(problem.entry_target, varies), problem.generators)
     else:
-        varies = np.any(stage.target[:, before.moving] != 0, axis=1)
-        norm = before.image_norm(stage.target[varies])
+        varies = np.any(selected(stage.target, columns=before.moving) != 0, axis=1)
+        norm = before.image_norm(selected(stage.target, varies))
     by_intervals = float(np.linalg.norm(activity.high[varies])) * upward(len(varies))
     half = (activity.high - activity.low) / 2
     constant = np.where(varies, 0.0, activity.low + half)

@@ -1,7 +1,21 @@
 """The ticket: masks and an address, in one record with one file format."""
 
+from ._check import check_ticket
 from ._encoding import BitMask, Mask, OwnerMask, pack, unpack
 from ._file import load_ticket
-from ._ticket import MaskedTensor, Stage, Ticket
+from ._ticket import MaskedTensor, Stage, Ticket, array_sha256, first_block
 
-__all__ = ["BitMask", "Mask", "MaskedTensor", "OwnerMask", "Stage", "Ticket", "load_ticket", "pack", "unpack"]
+__all__ = [
+    "BitMask",
+    "Mask",
+    "MaskedTensor",
+    "OwnerMask",
+    "Stage",
+    "Ticket",
+    "array_sha256",
+    "check_ticket",
+    "first_block",
+    "load_ticket",
+    "pack",
+    "unpack",
+]

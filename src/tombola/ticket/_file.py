@@ -1,47 +1,51 @@
 """The `.ticket` file: safetensors with the masks as tensors and everything else as one JSON text.
 
-Nothing is unpickled. Before any array is made, the header's length, its table and the SHA-256 over table, record and
-data are checked; what the reader does not know by name it refuses.
+Nothing is unpickled. Before any array is made, the header's length and its table are checked against the size of the
+file; then the SHA-256 over record and arrays; then that all parts of the ticket fit each other. What the reader does
+not know by name it refuses.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import TicketFileError
-from ..files import atomic_write
-from ..random_source import Source, law_from_json, law_to_json
+from tombola.errors import TicketFileError
+from tombola.files import atomic_write
+from tombola.random_source import Source, law_from_json, law_to_json
+
+from ._check import check_ticket
+from ._container import CODES, read_container, write_container
 from ._encoding import BitMask, Mask, OwnerMask
-from ._entropy import decode_bits, encode_bits
+from ._entropy import PARTS, code_pays, decode_bits, encode_bits
+from ._json import check_json, strict_json
 from ._ticket import MaskedTensor, Stage, Ticket
 
 FORMAT = "tombola-ticket/1"
-LONGEST_HEADER = 1 << 26
-DTYPES = {"U8": np.uint8, "I32": np.int32, "U32": np.uint32, "I64": np.int64, "F32": np.float32}
-CODES = {np.dtype(dtype): code for code, dtype in DTYPES.items()}
+ENCODINGS = ("owner", "bits", *PARTS)
+TENSOR = {"name": str, "columns": int, "law": (dict, type(None)), "transposed": bool}
+STAGE = {"layer": str, "weight": str, "bias": (str, type(None)), "relu": bool}
+SOURCE = {"seed": int, "generation": int}
+WHOLE = {"kind": str, "source": (dict, type(None)), "tensors": [TENSOR], "stages": [STAGE], "record": {}}
 
 
 def save_ticket(ticket: Ticket, path: Path) -> int:
-    """Writes a ticket atomically and returns the file's size in bytes.
+    """Writes a ticket atomically and returns the file's size in bytes. Equal tickets give equal bytes.
 
     Raises:
+        ValueError: if the ticket is not complete, so that no one could load it.
         OSError: if the file cannot be written; a file that was there before is left as it was.
     """
-    from safetensors.numpy import save
-
+    check_ticket(ticket)
     arrays = _arrays(ticket)
-    text = json.dumps(_record(ticket), sort_keys=True, separators=(",", ":"), allow_nan=False)
-    data = save(arrays, {"format": FORMAT, "ticket": text, "sha256": _digest(text, arrays)})
+    text = json.dumps(_data(ticket), sort_keys=True, separators=(",", ":"), allow_nan=False)
     with atomic_write(path) as file:
-        file.write(data)
-    return len(data)
+        return write_container(file, arrays, {"format": FORMAT, "ticket": text, "sha256": _digest(text, arrays)})
 
 
 def load_ticket(path: Path | str) -> Ticket:
@@ -55,72 +59,33 @@ def load_ticket(path: Path | str) -> Ticket:
         TicketFileError: if it is not a ticket, is damaged, or is of a version that this library does not know.
 
     Example:
-        >>> load_ticket("nowhere.ticket")
+        >>> import tempfile, torch
+        >>> path = Path(tempfile.mkdtemp()) / "three.ticket"
+        >>> size = Ticket.from_masks(torch.nn.Linear(3, 1), {"weight": torch.tensor([[True, False, True]])}).save(path)
+        >>> load_ticket(path).masks()["weight"]
+        tensor([[ True, False,  True]])
+        >>> _ = path.write_bytes(path.read_bytes().replace(b"weight", b"Weight"))
+        >>> load_ticket(path)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.ticket'
+        tombola.errors.TicketFileError: ... its contents do not match its SHA-256: the file is damaged; ...
     """
-    data = Path(path).read_bytes()
     try:
-        table, metadata, start = _header(data)
-        arrays = _checked_arrays(data, table, start)
-        if metadata.get("sha256") != _digest(metadata["ticket"], arrays):
+        metadata, arrays = read_container(path)
+        if metadata.get("format") != FORMAT:
+            raise ValueError(f"its format is {metadata.get('format')!r}, this library reads {FORMAT!r}")
+        _check_entries(metadata, {"format": str, "ticket": str, "sha256": str}, "metadata")
+        if metadata["sha256"] != _digest(metadata["ticket"], arrays):
             raise ValueError("its contents do not match its SHA-256: the file is damaged; fetch or build it again")
-        return _ticket(json.loads(metadata["ticket"]), arrays)
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise TicketFileError(path, f"not a readable ticket: {reason}") from error
-
-
-def _header(data: bytes) -> tuple[dict[str, Any], dict[str, str], int]:
-    if len(data) < 8:
-        raise ValueError(f"it has {len(data)} bytes, less than the 8 of a header length")
-    length = int.from_bytes(data[:8], "little")
-    if length > min(LONGEST_HEADER, len(data) - 8):
-        raise ValueError(f"its header claims {length} bytes, the file has {len(data) - 8} more; it is cut or no ticket")
-    try:
-        table = json.loads(data[8 : 8 + length].decode(), object_pairs_hook=_unique)
-    except (UnicodeDecodeError, json.JSONDecodeError):
-        raise ValueError("its header is not JSON") from None
-    metadata = table.pop("__metadata__", {}) if isinstance(table, dict) else {}
-    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
-        found = metadata.get("format") if isinstance(metadata, dict) else None
-        raise ValueError(f"its format is {found!r}, this library reads {FORMAT!r}")
-    if set(metadata) != {"format", "ticket", "sha256"}:
-        raise ValueError(f"its metadata has the entries {sorted(metadata)}, wanted format, sha256 and ticket")
-    return table, metadata, 8 + length
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise ValueError("a name stands twice in its header")
-    return dict(pairs)
-
-
-def _checked_arrays(data: bytes, table: Mapping[str, Any], start: int) -> dict[str, np.ndarray]:
-    """The arrays as views of the data, after their table was found to describe exactly the bytes that are there."""
-    position, arrays = 0, {}
-    for name, entry in sorted(table.items(), key=lambda item: item[1]["data_offsets"]):
-        if set(entry) != {"dtype", "shape", "data_offsets"} or entry["dtype"] not in DTYPES:
-            raise ValueError(f"tensor {name!r} has the entry {entry}; known dtypes are {', '.join(DTYPES)}")
-        shape, (begin, end) = entry["shape"], entry["data_offsets"]
-        if not all(isinstance(size, int) and size >= 0 for size in shape):
-            raise ValueError(f"tensor {name!r} has the shape {shape}")
-        dtype = np.dtype(DTYPES[entry["dtype"]]).newbyteorder("<")
-        if begin != position or end - begin != math.prod(shape) * dtype.itemsize or start + end > len(data):
-            raise ValueError(f"tensor {name!r} of shape {shape} does not fit its bytes {begin} .. {end}")
-        arrays[name] = np.frombuffer(data, dtype, math.prod(shape), start + begin).reshape(shape)
-        position = end
-    if start + position != len(data):
-        raise ValueError(f"{len(data) - start - position} bytes belong to no tensor")
-    return arrays
+        return _ticket(strict_json(metadata["ticket"], "its record"), arrays)
+    except ValueError as error:
+        raise TicketFileError(path, f"not a readable ticket: {error}") from error
 
 
 def _digest(text: str, arrays: Mapping[str, np.ndarray]) -> str:
     digest = hashlib.sha256(text.encode())
     for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(f"\n{name} {CODES[array.dtype.newbyteorder('=')]} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(f"\n{name} {CODES[arrays[name].dtype]} {arrays[name].shape}\n".encode())
+        digest.update(arrays[name].tobytes())
     return digest.hexdigest()
 
 
@@ -128,12 +93,11 @@ def _arrays(ticket: Ticket) -> dict[str, np.ndarray]:
     """Every array of the file, by name."""
     arrays: dict[str, np.ndarray] = {}
     for name, tensor in ticket.tensors.items():
-        for part, array in _encoded(tensor.mask).items():
-            arrays[f"mask/{name}/{part}"] = array
+        arrays |= {f"mask/{name}/{part}": array for part, array in _encoded(tensor.mask).items()}
     for number, stage in enumerate(ticket.stages):
         if stage.copies is not None:
-            arrays[f"copies/{number}"] = stage.copies.astype(np.int32)
-    arrays |= {f"value/{name}": np.ascontiguousarray(value, np.float32) for name, value in ticket.values.items()}
+            arrays[f"copies/{number}"] = stage.copies.astype("<i4")
+    arrays |= {f"value/{name}": value.astype("<f4") for name, value in ticket.values.items()}
     return arrays
 
 
@@ -142,21 +106,11 @@ def _encoded(mask: Mask) -> dict[str, np.ndarray]:
     if isinstance(mask, OwnerMask):
         return {"owner": mask.owner}
     coded = encode_bits(mask)
-    return coded if sum(array.nbytes for array in coded.values()) < mask.packed.nbytes else {"bits": mask.packed}
+    return coded if code_pays(coded, mask.packed.nbytes) else {"bits": mask.packed}
 
 
-def _decoded(name: str, columns: int, arrays: Mapping[str, np.ndarray]) -> Mask:
-    parts = {key.rsplit("/", 1)[1]: array for key, array in arrays.items() if key.rsplit("/", 1)[0] == f"mask/{name}"}
-    if set(parts) == {"owner"}:
-        return OwnerMask(parts["owner"], columns)
-    if set(parts) == {"bits"}:
-        return BitMask(parts["bits"], columns)
-    if set(parts) == {"words", "lengths", "levels"}:
-        return decode_bits(parts, columns)
-    raise ValueError(f"the mask of {name!r} has the parts {sorted(parts)}")
-
-
-def _record(ticket: Ticket) -> dict[str, Any]:
+def _data(ticket: Ticket) -> dict[str, Any]:
+    """All of a ticket but its arrays, as JSON data."""
     source = ticket.source
     return {
         "kind": ticket.kind,
@@ -178,24 +132,51 @@ def _record(ticket: Ticket) -> dict[str, Any]:
     }
 
 
-def _ticket(data: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Ticket:
-    if set(data) != {"kind", "source", "tensors", "stages", "record"} or data["kind"] not in {"strong", "masked"}:
-        raise ValueError(f"a record of kind {data.get('kind')!r} with the entries {sorted(data)} is not known")
-    tensors = {
-        entry["name"]: MaskedTensor(
-            _decoded(entry["name"], entry["columns"], arrays),
-            None if entry["law"] is None else law_from_json(entry["law"]),
-            entry["transposed"],
-        )
-        for entry in data["tensors"]
-    }
-    stages = tuple(Stage(**entry, copies=arrays.get(f"copies/{number}")) for number, entry in enumerate(data["stages"]))
-    named = {name for stage in stages for name in (stage.weight, stage.bias) if name is not None}
-    if named - set(tensors):
-        raise ValueError(f"its stages name tensors that are not there: {sorted(named - set(tensors))}")
-    values = {name.removeprefix("value/"): array for name, array in arrays.items() if name.startswith("value/")}
-    for name, value in values.items():
-        if name not in tensors or value.shape != tensors[name].mask.shape:
-            raise ValueError(f"the saved values {name!r} fit no mask")
-    source = None if data["source"] is None else Source(**data["source"])
-    return Ticket(data["kind"], source, tensors, stages, values, data["record"])
+def _ticket(data: Any, arrays: Mapping[str, np.ndarray]) -> Ticket:  # noqa: ANN401 - JSON is anything
+    """The ticket that `_data` and `_arrays` took apart."""
+    _check_entries(data, WHOLE, "record")
+    for entry in data["tensors"]:
+        _check_entries(entry, TENSOR, "tensor")
+    for entry in data["stages"]:
+        _check_entries(entry, STAGE, "stage")
+    unread = dict(arrays)
+    tensors = {entry["name"]: _tensor(entry, unread) for entry in data["tensors"]}
+    stages = tuple(Stage(**entry, copies=unread.pop(f"copies/{k}", None)) for k, entry in enumerate(data["stages"]))
+    values = {name: unread.pop(f"value/{name}") for name in tensors if f"value/{name}" in unread}
+    if unread:
+        raise ValueError(f"it holds arrays that this library does not know: {', '.join(unread)}")
+    ticket = Ticket(data["kind"], _source(data["source"]), tensors, stages, values, data["record"])
+    check_ticket(ticket)
+    return ticket
+
+
+def _check_entries(data: object, pattern: dict[str, Any], what: str) -> None:
+    """Raises ValueError unless a JSON object has exactly the entries of a pattern."""
+    check_json(data, pattern, what)
+    assert isinstance(data, dict)
+    if set(data) != set(pattern):
+        raise ValueError(f"its {what} has entries that this library does not know: {sorted(set(data) - set(pattern))}")
+
+
+def _source(data: dict[str, Any] | None) -> Source | None:
+    if data is None:
+        return None
+    _check_entries(data, SOURCE, "source")
+    return Source(data["seed"], data["generation"])
+
+
+def _tensor(entry: dict[str, Any], unread: dict[str, np.ndarray]) -> MaskedTensor:
+    mask = _mask(entry["name"], entry["columns"], unread)
+    return MaskedTensor(mask, None if entry["law"] is None else law_from_json(entry["law"]), entry["transposed"])
+
+
+def _mask(name: str, columns: int, unread: dict[str, np.ndarray]) -> Mask:
+    """The mask of one tensor, its arrays taken from those that are unread."""
+    parts = {part: unread.pop(f"mask/{name}/{part}") for part in ENCODINGS if f"mask/{name}/{part}" in unread}
+    if set(parts) == {"owner"}:
+        return OwnerMask(parts["owner"], columns)
+    if set(parts) == {"bits"}:
+        return BitMask(parts["bits"], columns)
+    if set(parts) == set(PARTS):
+        return decode_bits(parts, columns)
+    raise ValueError(f"the mask of {name!r} has the parts {sorted(parts)}")

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..masks import Masks, check_masks
-from ..random_source import Law, Source
-from ._encoding import BitMask, Mask, pack
+from tombola.masks import Masks, check_masks
+from tombola.random_source import Law, Scheme, Source, matrix_shape
 
-if TYPE_CHECKING:
-    from ..random_source._initialise import Scheme
+from ._encoding import Mask, pack, unpack
 
 FIRST_BLOCK = 64  # rows and columns whose hash pins the generator
+SAVED = {torch.float32, torch.float16, torch.bfloat16}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MaskedTensor:
     """One tensor of the parent network and which of its weights are kept.
 
@@ -37,7 +35,7 @@ class MaskedTensor:
     transposed: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stage:
     """One layer of the pruned network.
 
@@ -57,7 +55,7 @@ class Stage:
     copies: np.ndarray | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ticket:
     """A sparse subnetwork of a randomly initialised network.
 
@@ -71,6 +69,14 @@ class Ticket:
         stages: the layers of the pruned network in order; empty for kind "masked".
         values: saved values of tensors without a law.
         record: JSON data: construction, target, tolerance, certificate, report and provenance.
+
+    Example:
+        >>> from tombola import construct
+        >>> target = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+        >>> ticket = construct(target, torch.zeros(1, 4), seed=7)
+        >>> module = ticket.module(form="masked")  # every weight is 0 or random: nothing was trained
+        >>> sum(int((weight != 0).sum()) for weight in module.parameters()) == ticket.kept
+        True
     """
 
     kind: str
@@ -100,25 +106,29 @@ class Ticket:
         """The proved bound on the output error, or None for tickets without one."""
         if "certificate" not in self.record:
             return None
-        from ..strong import Certificate
+        from tombola.strong import Certificate
 
         return Certificate.from_json(self.record["certificate"])
 
     def block(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Values `(stop - start, columns)` of some rows of the parent's tensor, kept or not."""
-        tensor = self.tensors[name]
-        if tensor.law is None:
-            return self.values[name][start:stop]
+        """Values `(stop - start, columns)` float32 of some rows of the parent's tensor, kept or not."""
+        return self._values(name, range(start, stop), range(self.tensors[name].mask.shape[1]))
+
+    def _values(self, name: str, rows: range, columns: range) -> np.ndarray:
+        law = self.tensors[name].law
+        if law is None:
+            return self.values[name][rows.start : rows.stop, columns.start : columns.stop]
         if self.source is None:
             raise ValueError(f"tensor {name!r} has a law but the ticket has no source")
-        return self.source.block(name, tensor.law, range(start, stop), range(tensor.mask.shape[1]))
+        return self.source.block(name, law, rows, columns)
 
     def fingerprints(self) -> dict[str, str]:
-        """SHA-256 of the first block of each tensor: a changed generator, seed or law shows here."""
+        """SHA-256 by tensor, of its first block, or of all its values where they are saved.
+
+        A changed generator, seed, law or saved value shows here.
+        """
         return {
-            name: hashlib.sha256(
-                np.ascontiguousarray(self.block(name, 0, min(FIRST_BLOCK, tensor.mask.shape[0]))[:, :FIRST_BLOCK])
-            ).hexdigest()
+            name: array_sha256(self._values(name, *(range(size) for size in first_block(tensor))))
             for name, tensor in self.tensors.items()
         }
 
@@ -127,18 +137,22 @@ class Ticket:
 
         Args:
             form: "masked" (the whole parent, pruned weights at zero: for small networks), "sparse" (only units that
-                are used) or "collapsed" (the target's shape, with effective weights; strong tickets on non-negative
-                inputs or two-sign tickets whose two paths agree are described in `realise`).
+                are used) or "collapsed" (one layer per target layer, with effective weights); see `realise`.
 
         Raises:
-            ValueError: for another form, or a ticket that has no such form.
+            ValueError: for another form, or a ticket that is not a strong one.
         """
-        from ..realise import realise
+        from tombola.realise import realise
 
         return realise(self, form=form)
 
     def save(self, path: Path | str) -> int:
-        """Writes the ticket to a file, atomically, and returns its size in bytes."""
+        """Writes the ticket to a file, atomically, and returns its size in bytes. Equal tickets give equal bytes.
+
+        Raises:
+            ValueError: if the ticket is not complete, so that no one could load it.
+            OSError: if the file cannot be written; a file that was there before is left as it was.
+        """
         from ._file import save_ticket
 
         return save_ticket(self, Path(path))
@@ -156,7 +170,8 @@ class Ticket:
             scheme: the scheme that `initialise` was called with; needed with `source`.
 
         Raises:
-            ValueError: if masks and model do not fit, or a parameter differs from its address.
+            ValueError: if masks and model do not fit, a parameter differs from its address, or a value to be saved
+                would be rounded: float32 and shorter types are saved.
 
         Example:
             >>> layer = nn.Linear(3, 1)
@@ -164,43 +179,60 @@ class Ticket:
             >>> ticket.kept, ticket.source_parameters
             (3, 4)
         """
-        parameters = {name: value.detach() for name, value in model.named_parameters()}
+        parameters = {name: value.detach().cpu() for name, value in model.named_parameters()}
         check_masks(masks, parameters)
         if (source is None) != (scheme is None):
             raise ValueError("source and scheme come together: the scheme says which law a parameter follows")
-        tensors, values, shapes = {}, {}, {}
+        tensors, values = {}, {}
         for name, value in parameters.items():
-            rows = value.reshape(len(value) if value.ndim else 1, -1)
-            mask = masks.get(name, torch.ones_like(value, dtype=torch.bool)).reshape(rows.shape)
-            law = scheme(name, value) if scheme else None
-            if law is not None and source is not None and not torch.equal(source.tensor(name, law, value.shape), value):
-                raise ValueError(f"parameter {name!r} is not what the source has at its address; call initialise first")
-            tensors[name] = MaskedTensor(pack(mask.numpy()), law)
-            shapes[name] = list(value.shape)
+            law = _law_at(name, value, source, scheme)
+            mask = masks.get(name, torch.ones_like(value, dtype=torch.bool)).cpu()
+            tensors[name] = MaskedTensor(pack(mask.reshape(matrix_shape(value.shape)).numpy()), law)
             if law is None:
-                values[name] = rows.float().numpy().copy()
-        ticket = cls("masked", source, tensors, values=values, record={"shapes": shapes})
-        return ticket.sealed()
+                values[name] = _saved(name, value)
+        shapes = {name: list(value.shape) for name, value in parameters.items()}
+        return cls("masked", source, tensors, values=values, record={"shapes": shapes}).sealed()
 
     def sealed(self) -> Ticket:
-        """This ticket with the hashes that `verify` compares: of the source's first blocks and the effective weights."""
-        from ..effective import effective_sha256
+        """This ticket with the hashes that `verify` compares: of first blocks and of the effective weights."""
+        from tombola.effective import effective_sha256
 
-        record = {**self.record, "fingerprints": self.fingerprints(), "effective_sha256": effective_sha256(self)}
-        return Ticket(self.kind, self.source, self.tensors, self.stages, self.values, record)
+        hashes = {"fingerprints": self.fingerprints(), "effective_sha256": effective_sha256(self)}
+        return replace(self, record={**self.record, **hashes})
 
     def masks(self) -> Masks:
         """The masks as bool tensors in the shapes of the pruned network's parameters."""
-        from ._encoding import unpack
-
-        shapes: Mapping[str, list[int]] = self.record.get("shapes", {})
+        shapes = self.record.get("shapes", {})
         masks: dict[str, Tensor] = {}
         for name, tensor in self.tensors.items():
             dense = torch.from_numpy(unpack(tensor.mask))
-            masks[name] = (dense.T if tensor.transposed else dense).reshape(shapes.get(name, [-1]) if shapes else dense.T.shape if tensor.transposed else dense.shape)
+            oriented = dense.T if tensor.transposed else dense
+            masks[name] = oriented.reshape(shapes[name]) if name in shapes else oriented
         return masks
 
 
-def empty_mask(rows: int, columns: int) -> BitMask:
-    """A mask that keeps nothing."""
-    return BitMask(np.zeros((rows, -(-columns // 8)), np.uint8), columns)
+def first_block(tensor: MaskedTensor) -> tuple[int, int]:
+    """Rows and columns of the part of a tensor whose hash pins it; all of it where values are saved."""
+    rows, columns = tensor.mask.shape
+    return (rows, columns) if tensor.law is None else (min(FIRST_BLOCK, rows), min(FIRST_BLOCK, columns))
+
+
+def array_sha256(values: np.ndarray) -> str:
+    """SHA-256 of float32 values, little-endian."""
+    return hashlib.sha256(values.astype("<f4").tobytes()).hexdigest()
+
+
+def _law_at(name: str, value: Tensor, source: Source | None, scheme: Scheme | None) -> Law | None:
+    """The law of a parameter that lies at its address, None for one whose values have to be saved."""
+    law = scheme(name, value) if scheme else None
+    if law is None or source is None:
+        return None
+    if not torch.equal(source.tensor(name, law, value.shape), value):
+        raise ValueError(f"parameter {name!r} is not what the source has at its address; call initialise first")
+    return law
+
+
+def _saved(name: str, value: Tensor) -> np.ndarray:
+    if value.dtype not in SAVED:
+        raise ValueError(f"parameter {name!r} is {value.dtype}, which a ticket would round; call model.float() first")
+    return value.float().reshape(matrix_shape(value.shape)).numpy().copy()

@@ -1,0 +1,161 @@
+"""Whether a ticket is of one piece: everything it names is there, and everything that is there fits what is next to it.
+
+What its numbers claim is not looked at here; that is what `verify` is for.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby, pairwise
+
+import numpy as np
+
+from tombola.random_source import matrix_shape
+
+from ._encoding import LARGEST_AXIS, OwnerMask
+from ._json import check_json
+from ._ticket import Stage, Ticket
+
+MASKED_RECORD = {"shapes": {str: [int]}, "fingerprints": {str: str}, "effective_sha256": str}
+STRONG_RECORD = {
+    "fingerprints": {str: str},
+    "effective_sha256": str,
+    "signed_layers": {str: bool},
+    "certificate": {},
+    "target": {"sha256": str, "layers": [{"name": str, "shape": [int], "bias": bool, "relu": bool}]},
+    "options": {
+        "construction": str,
+        "solver": str,
+        "tolerance": {"weight_epsilon": float, "absolute": bool, "epsilon": (float, type(None))},
+    },
+    "report": {"weight_epsilon": float, "absolute": bool, "failures": int, "max_weight_error": float},
+}
+
+
+def check_ticket(ticket: Ticket) -> None:
+    """Raises ValueError, which says what is wrong, unless a ticket can be used as what it says it is.
+
+    Args:
+        ticket: any ticket, from a file that need not be honest.
+    """
+    if ticket.kind not in {"strong", "masked"}:
+        raise ValueError(f"a ticket of kind {ticket.kind!r} is not known; known are 'strong' and 'masked'")
+    for name, tensor in ticket.tensors.items():
+        if tensor.law is not None and ticket.source is None:
+            raise ValueError(f"tensor {name!r} has a law, but there is no source")
+        if max(tensor.mask.shape) > LARGEST_AXIS:
+            raise ValueError(f"tensor {name!r} of shape {tensor.mask.shape} has too many rows or columns")
+    _check_values(ticket)
+    (_check_strong if ticket.kind == "strong" else _check_masked)(ticket)
+
+
+def _check_values(ticket: Ticket) -> None:
+    wanted = {name for name, tensor in ticket.tensors.items() if tensor.law is None}
+    if set(ticket.values) != wanted:
+        raise ValueError(
+            f"values are saved for {sorted(ticket.values)}, but the tensors without a law are {sorted(wanted)}"
+        )
+    for name, value in ticket.values.items():
+        if value.dtype != np.float32 or value.shape != ticket.tensors[name].mask.shape:
+            raise ValueError(f"the saved values {name!r} fit no mask: {value.dtype} of shape {value.shape}")
+
+
+def _check_masked(ticket: Ticket) -> None:
+    check_json(ticket.record, MASKED_RECORD, "record")
+    shapes = ticket.record["shapes"]
+    if ticket.stages or set(shapes) != set(ticket.tensors):
+        raise ValueError("a masked ticket has a shape for each of its tensors, and no stages")
+    for name, tensor in ticket.tensors.items():
+        if tensor.transposed or matrix_shape(shapes[name]) != tensor.mask.shape:
+            raise ValueError(f"tensor {name!r} of shape {shapes[name]} has a mask of shape {tensor.mask.shape}")
+
+
+def _check_strong(ticket: Ticket) -> None:
+    check_json(ticket.record, STRONG_RECORD, "record")
+    if any(tensor.law is None for tensor in ticket.tensors.values()):
+        raise ValueError("a strong ticket saves no values: all of its weights are the source's")
+    used = [name for stage in ticket.stages for name in (stage.weight, stage.bias) if name is not None]
+    if sorted(used) != sorted(ticket.tensors):
+        raise ValueError(f"its stages use the tensors {sorted(used)}, and there are {sorted(ticket.tensors)}")
+    groups = [list(group) for _, group in groupby(ticket.stages, lambda stage: stage.layer)]
+    _check_layers(ticket, groups)
+    for stages in groups:
+        _check_group(ticket, stages)
+    if len(groups[0]) == 1:
+        raise ValueError(f"the first layer {groups[0][0].layer!r} must be a pair of stages")
+    _check_chain(ticket)
+
+
+def _check_chain(ticket: Ticket) -> None:
+    """Every stage but the last feeds the next one through a ReLU."""
+    for before, stage in pairwise(ticket.stages):
+        if _width(ticket, before) != _inputs(ticket, stage):
+            raise ValueError(f"{stage.weight!r} does not take the {_width(ticket, before)} units of {before.weight!r}")
+        if not before.relu:
+            raise ValueError(f"no ReLU follows {before.weight!r}, though it is not the last stage")
+
+
+def _check_layers(ticket: Ticket, groups: list[list[Stage]]) -> None:
+    """The target's layers, as the record describes them, next to the stages that stand for them."""
+    described = ticket.record["target"]["layers"]
+    names = [stages[0].layer for stages in groups]
+    if not names or len(set(names)) != len(names) or [layer["name"] for layer in described] != names:
+        raise ValueError(f"its stages stand for the layers {names}, its target has {[d['name'] for d in described]}")
+    signed = ticket.record["signed_layers"]
+    if set(signed) != set(names) or any(signed[name] for name in names[1:]):
+        raise ValueError(f"only the first of its layers can have two signs, and each must be said to: {signed}")
+    if signed[names[0]] and not isinstance(ticket.tensors[groups[0][0].weight].mask, OwnerMask):
+        raise ValueError(f"layer {names[0]!r} has two signs, but its units are not owned by inputs")
+    constant = any(layer["bias"] for layer in described[1:])
+    for stages, layer in zip(groups, described, strict=True):
+        last = stages is groups[-1]
+        _check_outputs(ticket, stages, layer["shape"], last=last, units=layer["shape"][0] + (constant and not last))
+    if _inputs(ticket, ticket.stages[0]) != described[0]["shape"][1]:
+        raise ValueError(f"its first stage does not take the {described[0]['shape'][1]} inputs of its target")
+
+
+def _check_outputs(ticket: Ticket, stages: list[Stage], shape: list[int], *, last: bool, units: int) -> None:
+    """The units that stand for a target layer of some shape; `units` counts the constant one that biases may read."""
+    width, copies = _width(ticket, stages[-1]), stages[-1].copies
+    if len(shape) != 2 or min(shape) < 0:
+        raise ValueError(f"layer {stages[0].layer!r} of its target has the shape {shape}")
+    if copies is None:
+        if width != shape[0]:
+            raise ValueError(f"layer {stages[0].layer!r} has {width} units for {shape[0]} of its target")
+        return
+    out_of_range = copies.size and (copies.min() < -1 or copies.max() >= units)
+    if copies.dtype.kind != "i" or copies.shape != (width,) or out_of_range:
+        raise ValueError(
+            f"the copies of layer {stages[0].layer!r} are not one of its units for each of {width} outputs"
+        )
+    if last and not np.array_equal(copies, np.arange(shape[0])):
+        raise ValueError(f"the last layer {stages[0].layer!r} must have each output once, in order")
+
+
+def _check_group(ticket: Ticket, stages: list[Stage]) -> None:
+    """One stage, or two with hidden units between them that are owned on one side."""
+    sides = [ticket.tensors[stage.weight] for stage in stages]
+    if [side.transposed for side in sides] not in ([True], [False, True]):
+        raise ValueError(f"layer {stages[0].layer!r} is neither one stage nor a pair")
+    if stages[-1].bias is not None:
+        raise ValueError(f"stage {stages[-1].weight!r} has a bias, where only hidden units of a pair can have one")
+    if len(stages) == 1:
+        return
+    if stages[0].copies is not None:
+        raise ValueError(f"the hidden units of layer {stages[0].layer!r} are no copies of the target's units")
+    if sum(isinstance(side.mask, OwnerMask) for side in sides) != 1:
+        raise ValueError(f"the hidden units of layer {stages[0].layer!r} must have one owner each, on one side")
+    bias = stages[0].bias
+    if bias is not None:
+        tensor = ticket.tensors[bias]
+        if tensor.transposed or tensor.mask.shape != (sides[0].mask.shape[0], 1):
+            raise ValueError(f"bias {bias!r} of shape {tensor.mask.shape} does not fit its weight")
+
+
+def _width(ticket: Ticket, stage: Stage) -> int:
+    tensor = ticket.tensors[stage.weight]
+    return tensor.mask.shape[1 if tensor.transposed else 0]
+
+
+def _inputs(ticket: Ticket, stage: Stage) -> int:
+    tensor = ticket.tensors[stage.weight]
+    return tensor.mask.shape[0 if tensor.transposed else 1]

@@ -1,0 +1,51 @@
+"""The record of a verification."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was checked, and what came out.
+
+    Attributes:
+        checks: by name, whether the claim holds. A check that needs something that was not given is not there.
+        max_output_error: the largest output error seen: on the given inputs that lie in the certified set, and by the
+            attack.
+        certified_bound: the bound of the certificate, computed again.
+        attack_error: the largest error that gradient ascent found inside the certified set.
+        agreement: fraction of the given inputs on which ticket and target predict the same class.
+        accuracy_target: fraction of given labels that the target predicts.
+        accuracy_ticket: the same for the ticket.
+        notes: by check, what a person should know about it.
+
+    Example:
+        >>> found = Verification({"source": True, "masks": False})
+        >>> found.ok, found.failed
+        (False, ['masks'])
+    """
+
+    checks: dict[str, bool]
+    max_output_error: float | None = None
+    certified_bound: float | None = None
+    attack_error: float | None = None
+    agreement: float | None = None
+    accuracy_target: float | None = None
+    accuracy_ticket: float | None = None
+    notes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check holds."""
+        return all(self.checks.values())
+
+    @property
+    def failed(self) -> list[str]:
+        """The checks that do not hold."""
+        return [name for name, holds in self.checks.items() if not holds]
+
+    def to_json(self) -> dict[str, Any]:
+        """The verification as a JSON object."""
+        return {"ok": self.ok, **asdict(self)}
