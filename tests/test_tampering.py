@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tests.problems.targets import relu_network
 from torch import nn
 
-from tests.problems.targets import relu_network
 from tombola import Ball, Source, Ticket, construct, initialise, load, one_extra, two_layer, verify
 from tombola.random_source import Uniform, he
 from tombola.ticket import BitMask

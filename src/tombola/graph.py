@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, fx, nn
+from torch._ops import OpOverload
 
 from .errors import UnsupportedModuleError
 
@@ -89,8 +90,9 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 def _check_runs(model: nn.Module, example: Tensor) -> None:
     try:
+        buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}  # a forward may change them
         with torch.no_grad():
-            output = model(example)
+            output = torch.func.functional_call(model, buffers, (example,))
     except Exception as error:
         shape = tuple(example.shape)
         raise ValueError(f"the target does not run on an example of shape {shape}: {_first_line(error)}") from error
@@ -123,36 +125,26 @@ def _parameters(model: nn.Module, program: torch.export.ExportedProgram) -> dict
     return {key: (name, state[name].detach().cpu()) for key, name in names.items()}
 
 
-def _chain(program: torch.export.ExportedProgram) -> Iterator[fx.Node]:
-    """The operations from the input to the output, each of which takes the one before it and nothing else computed."""
-    (start,) = program.graph_signature.user_inputs
-    current = next(node for node in program.graph.nodes if node.name == start)
-    for node in program.graph.nodes:
-        if node.op == "placeholder" or _is_idle(node):
-            continue
-        if node.op == "output":
-            if list(node.args[0]) != [current]:
-                raise UnsupportedModuleError("", "an output that is not the end of the chain of layers", SUPPORTED)
-        elif node.op != "call_function" or not node.args or node.args[0] is not current:
-            raise UnsupportedModuleError(
-                _path(node), f"{_operation(node)}, which leaves the chain of layers", SUPPORTED
-            )
-        else:
-            yield node
-            current = node
+def _chain(program: torch.export.ExportedProgram) -> list[fx.Node]:
+    """The operations that lead from the input to the output, each of which takes the result of the one before it."""
+    *others, output = program.graph.nodes
+    (start,), (node, *more) = program.graph_signature.user_inputs, output.args[0]
+    if more:
+        raise UnsupportedModuleError("", "a forward that changes the model's buffers", SUPPORTED)
+    chain = []
+    while node.name != start:
+        if node.op != "call_function" or not isinstance(node.args[0], fx.Node):
+            raise UnsupportedModuleError(_path(node), "an output that does not come from the input", SUPPORTED)
+        chain.append(node)
+        node = node.args[0]
+    for other in others:
+        if other not in chain and isinstance(other.target, OpOverload) and other.target._schema.is_mutable:
+            raise UnsupportedModuleError(_path(other), f"{_operation(other)} in place, beside the chain", SUPPORTED)
+    return chain[::-1]
 
 
 def _operation(node: fx.Node) -> str:
     return str(node.target).removeprefix("aten.")
-
-
-def _is_idle(node: fx.Node) -> bool:
-    """Whether an operation neither changes anything nor is used."""
-    if node.op == "output" or node.users:
-        return False
-    if isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable:
-        raise UnsupportedModuleError(_path(node), f"{_operation(node)} in place, whose result is not used", SUPPORTED)
-    return True
 
 
 def _append(layers: list[DenseLayer], node: fx.Node, parameters: Named, batch: int) -> None:

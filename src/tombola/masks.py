@@ -98,9 +98,10 @@ def check_masks(masks: Masks, parameters: Mapping[str, Tensor]) -> None:
 class _Masked(nn.Module):
     """The parametrisation that `attach_` registers: pruned weights read as zero and get no gradient."""
 
-    def __init__(self, mask: Tensor) -> None:
+    def __init__(self, mask: Tensor, order: list[str]) -> None:
         super().__init__()
         self.register_buffer("mask", mask)
+        self.order = order  # of all parameters of the module, which taking the parametrisation off would change
 
     def forward(self, weight: Tensor) -> Tensor:
         return torch.where(self.get_buffer("mask"), weight, torch.zeros_like(weight))
@@ -129,8 +130,11 @@ def attach_(model: nn.Module, masks: Masks) -> None:
         True
     """
     check_masks(masks, dict(model.named_parameters()))
-    for module, leaf, mask in _places(model, masks):
-        parametrize.register_parametrization(module, leaf, _Masked(mask))
+    places = [
+        (place, [name for name, _ in place[0].named_parameters(recurse=False)]) for place in _places(model, masks)
+    ]
+    for (module, leaf, mask), order in places:
+        parametrize.register_parametrization(module, leaf, _Masked(mask, order))
 
 
 def detach_(model: nn.Module, masks: Masks) -> None:
@@ -144,11 +148,15 @@ def detach_(model: nn.Module, masks: Masks) -> None:
         ValueError: if a mask names a parameter that no mask is attached to; then nothing is undone.
     """
     places = list(_places(model, masks))
-    for (module, leaf, _), name in zip(places, masks, strict=True):
-        if not _is_attached(module, leaf):
+    steps = [_attached(module, leaf) for module, leaf, _ in places]
+    for step, name in zip(steps, masks, strict=True):
+        if step is None:
             raise ValueError(f"no mask is attached to {name!r}")
     for module, leaf, _ in places:
         parametrize.remove_parametrizations(module, leaf, leave_parametrized=False)
+    for (module, _, _), step in zip(places, steps, strict=True):
+        assert step is not None
+        _reorder(module, step.order)
 
 
 def bake_(model: nn.Module, masks: Masks) -> None:
@@ -180,8 +188,18 @@ def _places(model: nn.Module, masks: Masks) -> Iterator[tuple[nn.Module, str, Te
             raise ValueError(f"mask {name!r} names no parameter: the model has no module {path!r}") from None
 
 
-def _is_attached(module: nn.Module, leaf: str) -> bool:
+def _attached(module: nn.Module, leaf: str) -> _Masked | None:
+    """The mask that is the only parametrisation of a parameter, if there is one."""
     if not parametrize.is_parametrized(module, leaf):
-        return False
-    steps = module.get_submodule(f"parametrizations.{leaf}")
-    return [type(step) for step in steps.children()] == [_Masked]
+        return None
+    first, *others = module.get_submodule(f"parametrizations.{leaf}").children()
+    return first if isinstance(first, _Masked) and not others else None
+
+
+def _reorder(module: nn.Module, order: list[str]) -> None:
+    """Puts a module's own parameters in an order; optimisers go by it. Those that are not there yet are left out."""
+    parameters = dict(module.named_parameters(recurse=False))
+    for name in order:
+        if name in parameters:
+            delattr(module, name)
+            module.register_parameter(name, parameters[name])

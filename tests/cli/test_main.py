@@ -118,4 +118,4 @@ def test_output_that_cannot_be_written_is_one_line():
         command = [sys.executable, "-m", "tombola", "list", "constructions"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2
-    assert Result(2, "", done.stderr).complaint == "tombola: No space left on device\n"
+    assert Result(2, "", done.stderr).complaint == "tombola: standard output: No space left on device\n"

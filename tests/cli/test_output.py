@@ -22,7 +22,7 @@ def test_a_table_is_a_title_and_aligned_columns(capsys):
 
 def test_a_header_is_set_apart(capsys):
     print_table("both", [["seed", 1, 2]], header=["", "a", "b"])
-    assert capsys.readouterr().out.splitlines() == ["both", "        a   b", " ──────────────", "  seed   1   2"]
+    assert capsys.readouterr().out.splitlines() == ["both", "         a   b", " ──────────────", "  seed   1   2"]
 
 
 def test_text_is_shown_as_it_is(capsys):

@@ -102,8 +102,8 @@ def _said(error: BaseException) -> str:
         context = getattr(error, "ctx", None)
         advice = f" (see `{context.command_path} --help`)" if context else ""
         return error.format_message().replace("Value error, ", "") + advice
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{os.fspath(error.filename)}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror is not None:
+        return f"{'standard output' if error.filename is None else os.fspath(error.filename)}: {error.strerror}"
     if isinstance(error, MemoryError):
         return f"out of memory{f': {error}' if str(error) else ''}"
     return str(error) or type(error).__name__

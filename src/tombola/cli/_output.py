@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
@@ -23,8 +25,9 @@ def write(text: str) -> None:
     Raises:
         typer.Exit: with `READER_GONE` if nobody reads any more.
     """
+    encoding = sys.stdout.encoding or "utf-8"
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
         sys.stdout.flush()
     except BrokenPipeError:
         discard_output()
@@ -69,10 +72,10 @@ def print_table(title: str, rows: Iterable[Sequence[object]], *, header: Sequenc
         table.add_column(Text(name), justify="left" if column == 0 else "right", overflow="fold")
     for row in cells:
         table.add_row(*map(Text, row))
-    console = Console(width=Console().width - 1 if sys.stdout.isatty() else UNLIMITED)
-    with console.capture() as captured:
-        console.print(table)
-    lines = [f" {line.rstrip()}" for line in captured.get().splitlines()]
+    is_terminal, drawn = sys.stdout.isatty(), io.StringIO()
+    width = shutil.get_terminal_size().columns - 1 if is_terminal else UNLIMITED
+    Console(file=drawn, width=width, force_terminal=is_terminal).print(table)
+    lines = [f" {line.rstrip()}" for line in drawn.getvalue().splitlines()]
     write("\n".join([title, *lines, ""]))
 
 
@@ -100,7 +103,7 @@ def shown(value: object) -> str:
     return str(value)
 
 
-def file_size(size: float) -> str:
+def file_size(size: int | float) -> str:
     """A number of bytes with its unit.
 
     Example:

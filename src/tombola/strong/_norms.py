@@ -82,9 +82,9 @@ def first_margin(order: int) -> float:
 
 
 def _is_positive_definite(gram: np.ndarray, shift: float) -> bool:
-    """Whether the factorisation of `shift I - gram` runs to its end. It takes the place of `gram`; if it fails, `gram` is put back.
+    """Whether the factorisation of `shift I - gram` runs to its end.
 
-    The factorisation reads and writes one triangle only, so nothing is lost but the diagonal.
+    It takes the place of `gram`. If it fails, `gram` is put back: one triangle is neither read nor written.
     """
     diagonal = gram.diagonal().copy()
     shifted = np.negative(gram, out=gram).T  # symmetric; columns follow each other in memory, as the routine wants them

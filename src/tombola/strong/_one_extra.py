@@ -36,6 +36,14 @@ def one_extra(layers: list[TargetLayer], recipe: Recipe) -> list[BuiltLayer]:
 
     Returns:
         One record per layer. Sums are exact; that all weights meet the tolerance is heuristic and reported.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from tombola import one_extra, construct
+        >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+        >>> len(construct(net, torch.zeros(1, 4), construction=one_extra).stages)
+        3
     """
     lifted = with_constants(layers)
     copies = np.arange(lifted[-1].outputs)

@@ -38,6 +38,14 @@ def two_layer(layers: list[TargetLayer], recipe: Recipe) -> list[BuiltLayer]:
 
     Returns:
         One record per layer. Sums are exact; that all weights meet the tolerance is heuristic and reported.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from tombola import two_layer, construct
+        >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+        >>> len(construct(net, torch.zeros(1, 4), construction=two_layer).stages)
+        4
     """
     return [build_pair(layer, recipe) for layer in layers]
 
