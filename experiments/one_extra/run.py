@@ -41,7 +41,7 @@ class Config:
     pruned: str = "lenet-300-100"
     kept: int = 18_600
     two_layer: tuple[float, ...] = (0.01,)
-    one_extra: tuple[float, ...] = (0.01, 0.005, 0.004)
+    one_extra: tuple[float, ...] = (0.01, 0.005, 0.0025)
     lenet: tuple[float, ...] = (0.01, 0.001)
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
 

@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from dataclasses import replace
 from itertools import pairwise
 
@@ -8,14 +9,17 @@ import torch
 from sklearn.datasets import load_digits
 from tests.problems.exact_supremum import supremum_over_ball, supremum_over_box
 
+from tombola.strong import _difference, _parts, _slope
 from tombola.strong._attack import attack
 from tombola.strong._certificate import Certificate, certificate
 from tombola.strong._effective import EffectiveLayer, output_errors, split_signs
 from tombola.strong._input_sets import Ball, Box, Pinned
+from tombola.strong._parts import BLOCK
 
 ABOVE = 1 - 1e-12  # what float64 may have added to an error that was computed, not proved
 BOUNDS = ("spectral", "slope", "interval")
 POSITIVE = Ball(nonnegative=True)
+LARGE = (784, 4800, 4400, 10)
 
 
 def seeded(seed):
@@ -337,6 +341,56 @@ def test_the_bounds_scale_with_the_inputs_and_with_the_weights_of_every_layer(sc
     for other in others:
         for name in BOUNDS:
             np.testing.assert_allclose(getattr(other, name), scale * getattr(plain, name), rtol=1e-3)
+
+
+@pytest.mark.parametrize(("widths", "kept"), [((784, 500, 10), True), ((784, 1000, 1000, 10), True), (LARGE, False)])
+def test_the_slope_bound_is_left_out_where_its_work_would_exceed_the_budget(monkeypatch, widths, kept):
+    def constant(*shape):
+        return np.broadcast_to(1.0, shape)  # takes no memory
+
+    stages = tuple(
+        _difference.Stage(constant(n, k), constant(n, k), np.arange(n), constant(n, k), 0.0, np.ones(n, bool))
+        for k, n in pairwise(widths)
+    )
+    generators = POSITIVE.generators(widths[0], signed=False)
+    problem = _difference.Difference(stages, POSITIVE, widths[0], False, generators, stages[0].target, stages[0].gap)
+    monkeypatch.setattr(
+        _slope, "_chain", lambda *_: _slope.Chain((np.ones((0, 1)),), (), (), (), np.ones(1), np.ones(1))
+    )
+    assert _slope.slope_bound(problem, [], [], steps=0) == (0.0 if kept else None)
+
+
+@pytest.mark.parametrize("input_set", [POSITIVE, Box(0, 1)], ids=["ball", "box"])
+def test_the_bound_holds_without_the_slope_bound_and_survives_json(monkeypatch, input_set):
+    layers = random_network(np.random.default_rng(7), (6, 5, 4, 2), error=0.05)
+    whole = certificate(layers, input_set)
+    monkeypatch.setattr(_slope, "BUDGET", 0.0)
+    found = certificate(layers, input_set)
+    assert found == replace(whole, slope=None, bound=min(whole.spectral, whole.interval))
+    assert attack(layers, input_set, generator=seeded(0)).error <= found.bound
+    assert Certificate.from_json(json.loads(json.dumps(found.to_json(), allow_nan=False))) == found
+
+
+def test_without_the_slope_bound_a_certificate_holds_few_copies_of_the_largest_layer(monkeypatch):
+    rng = np.random.default_rng(8)
+    weights = [rng.standard_normal((n, k)) for k, n in pairwise((100, 1200, 1000, 10))]
+    layers = [EffectiveLayer(matrix, matrix + 0.01) for matrix in weights]
+    monkeypatch.setattr(_slope, "BUDGET", 0.0)
+    tracemalloc.start()
+    certificate(layers, POSITIVE)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    size = weights[1].nbytes  # the gap, a Gram matrix, vectors of the eigenvalue search, and blocks of 8 MB
+    assert peak < 2.7 * size + 3 * 8 * BLOCK
+
+
+def test_the_bounds_do_not_depend_on_the_size_of_blocks(monkeypatch):
+    layers = random_network(np.random.default_rng(9), (6, 5, 4, 2), error=0.05, copies=2)
+    whole = certificate(layers, Box(0, 1))
+    monkeypatch.setattr(_parts, "BLOCK", 12)  # one or two rows
+    found = certificate(layers, Box(0, 1))
+    np.testing.assert_allclose(found.interval, whole.interval, rtol=1e-12)
+    assert found.amplification == whole.amplification
 
 
 def test_a_smaller_set_has_a_smaller_bound():

@@ -1,3 +1,4 @@
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -75,6 +76,25 @@ def test_a_wrong_estimate_costs_time_but_not_the_bound(monkeypatch, wrong):
     exact = np.linalg.norm(matrix, 2)
     monkeypatch.setattr(_norms, "_estimate", lambda gram: wrong * exact**2)
     assert exact <= spectral_norm_bound(matrix) <= 3 * exact
+
+
+def test_a_gram_matrix_is_put_back_where_its_factorisation_fails():
+    gram = gaussian(90, 120)
+    gram = gram @ gram.T
+    before, largest = gram.copy(), np.linalg.eigvalsh(gram)[-1]
+    for short in (0.5, 1 - 1e-9):
+        assert not _norms._is_positive_definite(gram, short * largest)
+        np.testing.assert_array_equal(gram, before)
+    assert _norms._is_positive_definite(gram, (1 + 1e-9) * largest)
+
+
+def test_nothing_but_one_gram_matrix_is_held():
+    matrix = gaussian(1500, 1500)
+    tracemalloc.start()
+    spectral_norm_bound(matrix)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.3 * matrix.nbytes  # the vectors of the eigenvalue search are a tenth of it
 
 
 def test_a_factorisation_that_runs_to_its_end_by_rounding_is_paid_for(monkeypatch):

@@ -85,9 +85,9 @@ def test_random_streams_give_a_mask_or_a_clear_error(seed, replaced):
     noise = np.random.default_rng(seed).integers(
         0, np.iinfo(part.dtype).max, part.size, dtype=part.dtype, endpoint=True
     )
+    shape, error = None, ""
     try:
-        found = decode_bits(changed(**{replaced: noise}), 100)
-    except ValueError as error:
-        assert "encoder wrote" in str(error)
-    else:
-        assert found.shape == (300, 100)
+        shape = decode_bits(changed(**{replaced: noise}), 100).shape
+    except ValueError as caught:
+        error = str(caught)
+    assert shape == (300, 100) or "encoder wrote" in error

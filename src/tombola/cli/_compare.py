@@ -44,7 +44,7 @@ def _described(ticket: Ticket, path: Path) -> dict[str, Any]:
     proof = ticket.certificate
     return {
         "kind": ticket.kind,
-        "construction": options.get("construction"),
+        "construction": options.get("construction", "").replace("_", "-") or None,
         "solver": options.get("solver"),
         "seed": None if ticket.source is None else ticket.source.seed,
         "source_parameters": ticket.source_parameters,

@@ -163,7 +163,7 @@ def _print(record: dict[str, Any], target: Path, named: list[str], as_json: bool
     if as_json:
         print_json(record)
         return
-    unit = "" if record["absolute"] else " of a layer's largest"
+    unit = "" if record["absolute"] else ", of the layer's largest"
     bound, output = record["certificate"]["bound"], record["ticket"]
     rows: list[tuple[str, object]] = [
         ("layers of the random parent", record["depth"]),

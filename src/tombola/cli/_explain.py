@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ._options import AsJson, TicketPath, read_strong
-from ._output import print_json, print_table, shown
+from ._output import print_json, print_table, shown, write
 
 WEIGHT = re.compile(r"(?P<layer>.+)\[ *(?P<output>\d+) *, *(?P<input>\d+|bias) *\]", re.ASCII)
 
@@ -36,14 +36,18 @@ def explain(
         print_json(record)
         return
     epsilon = shown(loaded.record["report"]["weight_epsilon"])
-    unit = "" if loaded.record["report"]["absolute"] else " of the largest weight in its layer"
+    unit = "" if loaded.record["report"]["absolute"] else " times the largest weight in its layer"
     if not terms:
-        print_table(f"{weight} is 0: it was zeroed, being within the tolerance of 0 ({epsilon}{unit})", [])
+        write(f"{weight} of {ticket} is 0: it was zeroed,\nthe target's being within {epsilon}{unit} of 0\n")
         return
     rows = [[term["unit"], term["path"], term["inner"], term["outer"], term["product"]] for term in terms]
     rows += [["sum", path, "", "", total] for path, total in sums.items()]
-    title = f"{weight} of {ticket}: what it is made of; tolerance {epsilon}{unit}"
-    print_table(title, rows, header=["hidden unit", "for inputs", "kept in", "kept out", "product"])
+    title = f"{weight} of {ticket} is a sum of products of kept random numbers,"
+    print_table(
+        f"{title}\nwithin {epsilon}{unit} of the target's",
+        rows,
+        header=["hidden unit", "for inputs", "kept in", "kept out", "product"],
+    )
 
 
 def _parsed(weight: str) -> tuple[str, int, int | None]:

@@ -73,7 +73,7 @@ def _claims(record: dict[str, Any], path: Path) -> list[str]:
     return [
         *lines,
         f"target: {widths}, {shown(report['target_parameters'])} weights",
-        f"construction: {options['construction']}, {options['solver']}",
+        f"construction: {options['construction'].replace('_', '-')}, {options['solver']}",
         f"weights: within {shown(report['weight_epsilon'])}{unit}; {shown(report['failures'])} miss that",
         f"output: off by at most {shown(record['certificate']['bound'])} (2-norm, proved) for every input in {covered}",
     ]

@@ -24,6 +24,7 @@ from ._train import train
 from ._verify import verify
 
 DONE, FAILED, BAD_INPUT, INTERNAL, INTERRUPTED = 0, 1, 2, 70, 130
+STOPPED = "stopped; files are as they were"
 CODES = "Exit codes: 0 done, 1 a check failed, 2 bad input, 130 stopped by Ctrl-C."
 UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])  # click's, or of typer's copy of click
 EXPECTED = (ValueError, TypeError, OSError, MemoryError, ImportError, FloatingPointError, UsageError)
@@ -89,10 +90,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except EXPECTED as error:
         _stop(_said(error), BAD_INPUT)
     except Exception as error:  # its exit code must not be that of a failed check
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C inside a compiled function
+            _stop(STOPPED, INTERRUPTED)
         traceback.print_exc()
         _stop(f"unexpected {type(error).__name__}; please report it, with the lines above", INTERNAL)
     if code == INTERRUPTED:
-        _stop("stopped; files are as they were", INTERRUPTED)
+        _stop(STOPPED, INTERRUPTED)
     sys.exit(code if isinstance(code, int) else DONE)
 
 

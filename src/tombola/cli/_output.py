@@ -65,18 +65,19 @@ def print_table(title: str, rows: Iterable[Sequence[object]], *, header: Sequenc
     from rich.table import Table
     from rich.text import Text
 
-    cells = [[shown(cell) for cell in row] for row in rows]
+    rows = [list(row) for row in rows]
     table = Table(box=box.SIMPLE_HEAD if header else None, show_header=bool(header), show_edge=False, padding=(0, 1))
-    for column in range(max(map(len, [header, *cells]))):
+    for column in range(max(map(len, [header, *rows]))):
+        has_numbers = any(isinstance(row[column], Real) for row in rows)
         name = header[column] if header else ""
-        table.add_column(Text(name), justify="left" if column == 0 else "right", overflow="fold")
-    for row in cells:
-        table.add_row(*map(Text, row))
+        table.add_column(Text(name), justify="right" if column and has_numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(shown(cell)) for cell in row))
     is_terminal, drawn = sys.stdout.isatty(), io.StringIO()
     width = shutil.get_terminal_size().columns - 1 if is_terminal else UNLIMITED
     Console(file=drawn, width=width, force_terminal=is_terminal).print(table)
     lines = [f" {line.rstrip()}" for line in drawn.getvalue().splitlines()]
-    write("\n".join([title, *lines, ""]))
+    write("\n".join([title, *(line for line in lines if line.strip()), ""]))
 
 
 def print_next(*words: object) -> None:

@@ -107,7 +107,9 @@ def _print(found: Verification, ticket: Path) -> None:
         (CHECKS.get(name, name), "holds" if holds else "FAILS") for name, holds in found.checks.items()
     ]
     rows += [(text, record[name]) for name, text in FIGURES.items() if record[name] is not None]
-    print_table(f"{ticket}: {'every check holds' if found.ok else 'NOT what it claims to be'}", rows)
+    failed = sum(not holds for holds in found.checks.values())
+    outcome = f"{failed} of {len(found.checks)} checks FAIL" if failed else "every check holds"
+    print_table(f"{ticket}: {outcome}", rows)
     for note in found.notes.values():
         write(f"note: {note}\n")
     if found.ok:

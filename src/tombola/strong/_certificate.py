@@ -79,7 +79,7 @@ def certificate(
     The guarantee is exact: for the effective weights as the float64 numbers that they are, all rounding errors of the
     computation included, underflow aside. How tight it is depends on the network; for 784-500-10 and weight errors
     within .01 the bound is about three times the largest error that an attack finds. On large networks (two
-    hidden layers of more than about 1300 units) the slope bound, as a rule the tightest, is left out, and the bound is
+    hidden layers of more than about 1600 units) the slope bound, as a rule the tightest, is left out, and the bound is
     about twice as large. What is left costs O(m n k) time for an m by n layer, `k = min(m, n)`, and memory for the
     target once more and one k by k matrix.
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tombola.graph import evaluating
 from tombola.realise import realise
-from tombola.strong import EffectiveLayer, InputSet, output_errors
+from tombola.strong import EffectiveLayer, InputSet
 from tombola.ticket import Ticket
 
 BATCH = 1024
@@ -25,7 +25,7 @@ class Behaviour:
     Attributes:
         inside: `(n,)` bool, which inputs lie in the certified set.
         errors: `(n,)` the 2-norm of the output difference, computed in float64 from effective weights.
-        faithful: whether both networks, run in float32, differ by the same up to rounding.
+        faithful: whether both networks, run in float32, give what their weights give in float64, up to rounding.
         classes_target: `(n,)` what the target predicts.
         classes_ticket: `(n,)` what the ticket predicts.
     """
@@ -56,13 +56,29 @@ def behaviour(
     """
     points = inputs.flatten(1).double().numpy()
     batches = [points[start : start + BATCH] for start in range(0, len(points), BATCH)]
-    errors = np.concatenate([output_errors(compared, batch) for batch in batches])
+    pairs = [_computed(compared, batch, relu=ticket.stages[-1].relu) for batch in batches]
+    exact = [np.concatenate(outputs) for outputs in zip(*pairs, strict=True)]
+    run = [_outputs(network, inputs) for network in (target, realise(ticket, form="collapsed"))]
+    scale = max(float(np.linalg.norm(outputs, axis=1).max()) for outputs in exact)
+    strayed = max(float(np.abs(ours.numpy() - theirs).max()) for ours, theirs in zip(run, exact, strict=True))
     distances = np.concatenate([np.abs(input_set.project(batch) - batch).max(axis=1) for batch in batches])
-    ours, theirs = _outputs(realise(ticket, form="collapsed"), inputs), _outputs(target, inputs)
-    gaps = (ours - theirs).norm(dim=1).numpy()
-    scale = float(theirs.norm(dim=1).max())
-    faithful = bool((np.abs(gaps - errors) <= ROUNDING * max(scale, 1e-30)).all())
-    return Behaviour(distances <= OUTSIDE, errors, faithful, theirs.argmax(dim=1), ours.argmax(dim=1))
+    errors = np.linalg.norm(exact[1] - exact[0], axis=1)
+    return Behaviour(
+        distances <= OUTSIDE, errors, strayed <= ROUNDING * scale, run[0].argmax(dim=1), run[1].argmax(dim=1)
+    )
+
+
+def _computed(layers: list[EffectiveLayer], points: np.ndarray, *, relu: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The outputs of target and ticket in float64."""
+    if layers[0].signed:
+        points = np.concatenate([np.maximum(points, 0), np.maximum(-points, 0)], axis=1)
+    target = ticket = points
+    for layer in layers:
+        target = target @ layer.target.T + (0 if layer.target_bias is None else layer.target_bias)
+        ticket = ticket @ layer.ticket.T + (0 if layer.ticket_bias is None else layer.ticket_bias)
+        if relu or layer is not layers[-1]:
+            target, ticket = np.maximum(target, 0), np.maximum(ticket, 0)
+    return target, ticket
 
 
 def _outputs(network: nn.Module, inputs: Tensor) -> Tensor:

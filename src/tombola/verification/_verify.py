@@ -120,10 +120,7 @@ def _with_target(found: Verification, given: _Given, maps: list[EffectiveMaps]) 
         return _noted(found, {}, {"masks": "its network is not that of its effective weights: no further checks"})
     tolerance = Tolerance(**(record["options"]["tolerance"] | {"epsilon": None}))
     layers = targets(dense, tolerance, claimed.input_set)
-    try:
-        compared = effective_layers(ticket, layers, maps)
-    except ValueError as error:
-        return _noted(found, {"target": False}, {"target": str(error)})
+    compared = effective_layers(ticket, layers, maps)
     found = _noted(found, {"tolerance": tolerance_holds(record, compared, layers)}, {})
     found = _with_certificate(found, given, compared, claimed)
     if given.inputs is None or "attack" not in found.checks:
@@ -136,11 +133,14 @@ def _target_layers(given: _Given) -> list[DenseLayer] | str:
     described = given.ticket.record["target"]
     shape = described.get("input_shape", [described["layers"][0]["shape"][1]])
     try:
-        return dense_layers(given.target, torch.zeros(1, *shape) if given.inputs is None else given.inputs[:1])
+        dense = dense_layers(given.target, torch.zeros(1, *shape) if given.inputs is None else given.inputs[:1])
     except ValueError as error:
         if given.inputs is not None:
             raise
         return str(error)
+    found = [(layer.name, list(layer.weight.shape), layer.bias is not None) for layer in dense]
+    wanted = [(layer["name"], layer["shape"], layer["bias"]) for layer in described["layers"]]
+    return dense if found == wanted else f"it has the layers {found}, the ticket was built for {wanted}"
 
 
 def _is_the_target(ticket: Ticket, dense: list[DenseLayer]) -> bool:
