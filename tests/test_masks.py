@@ -129,6 +129,16 @@ def test_pruned_weights_get_no_gradient_and_stay_through_training():
     assert (original != before).any()
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_pruned_weight_that_is_not_finite_harms_neither_forward_nor_gradient(value):
+    net = model()
+    net[0].weight.data[0, 1] = value
+    attach_(net, MASKS)
+    output(net).sum().backward()
+    assert output(net).isfinite().all()
+    assert net[0].parametrizations.weight.original.grad.isfinite().all()
+
+
 def test_baking_writes_zeros_for_good():
     net = model()
     bake_(net, MASKS)

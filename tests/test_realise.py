@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from tests.problems.targets import relu_network
-from tests.problems.tickets import STRONG, target_of, ticket_of
+from tests.problems.tickets import STRONG, target_of, ticket_of, with_mask
 from torch import nn
 
 from tombola import construct
@@ -69,6 +69,34 @@ def test_the_sparse_form_has_no_unused_unit_and_loses_no_edge(name):
     assert sum(layer.out_features for layer in layers[:-1]) < sum(
         tensor.mask.shape[0] for tensor in ticket.tensors.values()
     )
+
+
+def hidden_widths(ticket):
+    return [layer.out_features for layer in ticket.module(form="sparse") if isinstance(layer, nn.Linear)][:-1]
+
+
+def test_units_that_nothing_comes_out_of_any_more_are_left_out_and_those_before_them_too():
+    """Without the edges out of one copy, the copy goes, and every unit that fed nothing else goes with it."""
+    ticket = ticket_of("one-extra")
+    feeding = unpack(ticket.tensors["fc1.out"].mask)
+    alone = np.flatnonzero(feeding.sum(axis=1) == 1)
+    copy = int(feeding[alone[0]].argmax())
+    cut = with_mask(ticket, "fc2", lambda dense: dense.__setitem__(copy, False))
+    units, copies = hidden_widths(ticket)
+    fewer = int((feeding[alone].argmax(axis=1) == copy).sum())
+    assert fewer >= 1
+    assert hidden_widths(cut) == [units - fewer, copies - 1]
+
+
+def test_units_that_nothing_goes_into_any_more_are_left_out_and_those_behind_them_too():
+    ticket = ticket_of("one-extra")
+    cut = with_mask(ticket, "fc1.in", lambda owner: owner.__setitem__(owner == owner.max(), -1))
+    gone = int((ticket.tensors["fc1.in"].mask.owner == 5).sum())
+    units = hidden_widths(ticket)[0]
+    feeding = unpack(ticket.tensors["fc1.out"].mask)[cut.tensors["fc1.in"].mask.rows_kept()]
+    assert hidden_widths(cut) == [units - gone, int(feeding.any(axis=0).sum())]
+    cut_off = with_mask(ticket, "fc1.in", lambda owner: owner.fill(-1))
+    assert hidden_widths(cut_off) == [1, 1]
 
 
 @pytest.mark.parametrize("name", [name for name in STRONG if "one-extra" not in name])

@@ -110,18 +110,13 @@ def _root(x: np.ndarray) -> np.ndarray:
 
 
 def _quantile(probability: np.ndarray) -> np.ndarray:
-    """The standard normal quantile [Wichura1988], each value by the one of three fractions that is made for it."""
+    """The standard normal quantile [Wichura1988], each value by the fraction that is made for it."""
     q = probability - 0.5
     values = np.empty_like(q)
     centre = np.abs(q) <= 0.425
-    middle = q[centre]
+    middle, outer = q[centre], q[~centre]
     r = 0.180625 - middle * middle
     values[centre] = middle * _polynomial(_tables.CENTRE[0], r) / _polynomial(_tables.CENTRE[1], r)
-    r = _root(-_logarithm(0.5 - np.abs(q[~centre])))
-    outer = np.where(r <= 5, _fraction(_tables.SHOULDER, r - 1.6), _fraction(_tables.TAIL, r - 5))
-    values[~centre] = np.copysign(outer, q[~centre])
+    s = _root(-_logarithm(0.5 - np.abs(outer))) - 1.6
+    values[~centre] = np.copysign(_polynomial(_tables.SHOULDER[0], s) / _polynomial(_tables.SHOULDER[1], s), outer)
     return values
-
-
-def _fraction(table: np.ndarray, x: np.ndarray) -> np.ndarray:
-    return _polynomial(table[0], x) / _polynomial(table[1], x)

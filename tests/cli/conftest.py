@@ -45,6 +45,7 @@ def tombola(capsys, tmp_path, monkeypatch):
     """Runs the command line in an empty folder; what it changes in the process is put back."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.delenv("TOMBOLA_DEBUG", raising=False)
     monkeypatch.setattr(sys, "path", list(sys.path))
     return lambda *words: ran(capsys, *words)

@@ -38,9 +38,8 @@ def test_each_sign_of_an_input_has_its_own_sum(made, tmp_path):
 def test_the_table_shows_terms_sum_and_tolerance(made):
     result = made("explain", "two.ticket", "--weight", "fc2[3,2]")
     assert (result.code, result.err) == (0, "")
-    assert result.out.startswith(
-        "fc2[3,2] of two.ticket is a sum of products of kept random numbers,\nwithin 0.01 times"
-    )
+    assert result.out.startswith("fc2[3,2] of two.ticket\n")
+    assert result.out.endswith("tolerance: 0.01 times the largest weight of its layer\n")
     assert max(map(len, result.out.splitlines())) <= 80
     assert "  sum " in result.out
     assert "kept out" in result.out
@@ -57,8 +56,8 @@ def test_a_weight_that_was_zeroed_says_so(made, tmp_path):
     assert weight[output, column] == 0
     name = f"fc1[{output},{column}]"
     assert made("explain", "two.ticket", "--weight", name).out == (
-        f"{name} of two.ticket is 0: it was zeroed,\n"
-        "the target's being within 0.01 times the largest weight in its layer of 0\n"
+        f"{name} of two.ticket is 0, no edge is kept: the target's is within the tolerance of 0\n"
+        "tolerance: 0.01 times the largest weight of its layer\n"
     )
     record = made("explain", "two.ticket", "--weight", name, "--json").record
     assert record == {"weight": name, "zeroed": True, "sums": {}, "terms": []}

@@ -93,7 +93,6 @@ def test_a_full_disk_leaves_the_old_ticket(tmp_path):
         tmp_path,
         *("construct", "net.safetensors", "-o", "two.ticket", "--seed", "8"),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500)),
-        env={**os.environ, "NUMBA_DISABLE_JIT": "0"},
     )
     out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (2, "")

@@ -25,6 +25,13 @@ def test_a_header_is_set_apart(capsys):
     assert capsys.readouterr().out.splitlines() == ["both", "         a   b", " ──────────────", "  seed   1   2"]
 
 
+def test_a_stream_that_knows_ascii_only_gets_ascii(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    print_table("é", [["seed", 1]], header=["", "a"])
+    assert raw.getvalue().splitlines() == [b"?", b"         a", b" ----------", b"  seed   1"]
+
+
 def test_text_is_shown_as_it_is(capsys):
     print_table("names", [["[bold]x[/bold]", ":smile: [3,17]"]])
     assert "[bold]x[/bold]  :smile: [3,17]" in capsys.readouterr().out

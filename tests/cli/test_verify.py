@@ -33,6 +33,7 @@ def test_a_ticket_alone_is_checked_as_far_as_it_goes(made):
     record = made("verify", "two.ticket", "--json").record
     assert record["checks"] == {"source": True, "masks": True, "effective_weights": True}
     assert record["agreement"] is None
+    assert "note: most checks need --target\n" in made("verify", "two.ticket").out
 
 
 def test_another_target_of_the_same_shape_is_a_failed_check(made):

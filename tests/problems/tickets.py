@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import torch
 from tests.problems.targets import relu_network
 from torch import nn
 
 from tombola import Ball, Box, Source, Ticket, Tolerance, construct, initialise, one_extra, two_layer
 from tombola.random_source import he
+from tombola.ticket import OwnerMask, pack, unpack
 
 POSITIVE = Ball(1.0, nonnegative=True)
 STRONG = {
@@ -66,3 +70,13 @@ def masked(*, with_source: bool) -> Ticket:
     }
     options = {"source": Source(5), "scheme": he} if with_source else {}
     return Ticket.from_masks(model, masks, **options)
+
+
+def with_mask(ticket: Ticket, name: str, change: Callable[[np.ndarray], object]) -> Ticket:
+    """The ticket with one mask changed; `change` gets a copy of its owners or of its bool matrix to write to."""
+    tensor = ticket.tensors[name]
+    owned = isinstance(tensor.mask, OwnerMask)
+    array = tensor.mask.owner.copy() if owned else unpack(tensor.mask)
+    change(array)
+    mask = OwnerMask(array, tensor.mask.columns) if owned else pack(array)
+    return replace(ticket, tensors={**ticket.tensors, name: replace(tensor, mask=mask)})

@@ -315,6 +315,23 @@ def test_two_signs_without_owners_on_the_input_side_are_refused(contents, tmp_pa
     refused(tmp_path / "t", "its units are not owned by inputs")
 
 
+def test_a_strong_ticket_with_values_of_its_own_is_refused(contents, tmp_path):
+    """Trained weights, handed out as a mask on a random network."""
+    record, arrays = contents(PLAIN)
+    record["tensors"][0]["law"] = None
+    arrays["value/fc1.in"] = np.ones((len(arrays["mask/fc1.in/owner"]), 6), np.float32)
+    write(tmp_path / "t", json.dumps(record), arrays)
+    refused(tmp_path / "t", "saves no values")
+
+
+def test_a_bias_behind_the_hidden_units_is_refused(contents, tmp_path):
+    """Effective weights would not have it, the network would."""
+    record, arrays = contents(PLAIN)
+    record["stages"][0]["bias"], record["stages"][1]["bias"] = None, "fc1.in.bias"
+    write(tmp_path / "t", json.dumps(record), arrays)
+    refused(tmp_path / "t", "has a bias, where only hidden units of a pair can have one")
+
+
 MASKED_CHANGES = [
     (MASKED, "record|shapes|0.weight", [4, 3], "has a mask of shape"),
     (MASKED, "record|shapes|0.weight", [3, 2**40], "has a mask of shape"),

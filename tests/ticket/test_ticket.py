@@ -6,7 +6,7 @@ from torch import nn
 
 from tombola import Source, Ticket, initialise
 from tombola.random_source import Uniform, glorot, he
-from tombola.ticket import MaskedTensor, OwnerMask, check_ticket, pack, unpack
+from tombola.ticket import MaskedTensor, OwnerMask, array_sha256, check_ticket, pack, unpack
 
 
 def small():
@@ -55,6 +55,17 @@ def test_a_fingerprint_changes_with_seed_and_law(name):
     other = Ticket(ticket.kind, Source(99), ticket.tensors, ticket.stages, ticket.values, ticket.record).fingerprints()
     for tensor, fingerprint in other.items():
         assert (fingerprint == ticket.record["fingerprints"][tensor]) == (tensor in ticket.values)
+
+
+def test_a_fingerprint_covers_all_saved_values_and_the_first_block_of_others():
+    layer = nn.Linear(100, 70)
+    before = Ticket.from_masks(layer, {})
+    layer.weight.data[-1, -1] += 1
+    after = Ticket.from_masks(layer, {})
+    assert before.fingerprints()["weight"] != after.fingerprints()["weight"]
+    assert before.fingerprints()["bias"] == after.fingerprints()["bias"]
+    ticket = ticket_of("two-layer")
+    assert ticket.fingerprints()["fc1.in"] == array_sha256(ticket.block("fc1.in", 0, 63)[:64, :64])
 
 
 def model():

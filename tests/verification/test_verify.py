@@ -11,7 +11,7 @@ import pytest
 import safetensors.torch
 import torch
 from tests.problems.targets import relu_network
-from tests.problems.tickets import MASKED, STRONG, target_of, ticket_of
+from tests.problems.tickets import MASKED, STRONG, target_of, ticket_of, with_mask
 from torch import nn
 
 from tombola import Ball, Source, Tolerance, construct, load, models, verify
@@ -19,7 +19,7 @@ from tombola.effective import effective_maps
 from tombola.graph import dense_layers
 from tombola.random_source import Uniform
 from tombola.strong import attack
-from tombola.ticket import MaskedTensor, OwnerMask, pack, unpack
+from tombola.ticket import MaskedTensor, unpack
 from tombola.verification import _behaviour, _verify
 
 ALONE = ["source", "masks", "effective_weights"]
@@ -58,20 +58,6 @@ def with_record(ticket, path, value):
         place = place[parent]
     place[last] = value(place[last]) if callable(value) else value
     return replace(ticket, record=record)
-
-
-def with_mask(ticket, name, change):
-    """The ticket with one mask changed; `change` gets a writable copy of its owners or its bool matrix."""
-    tensor = ticket.tensors[name]
-    if isinstance(tensor.mask, OwnerMask):
-        owner = tensor.mask.owner.copy()
-        change(owner)
-        mask = OwnerMask(owner, tensor.mask.columns)
-    else:
-        dense = unpack(tensor.mask)
-        change(dense)
-        mask = pack(dense)
-    return replace(ticket, tensors={**ticket.tensors, name: replace(tensor, mask=mask)})
 
 
 @pytest.mark.parametrize("name", STRONG)
@@ -266,6 +252,13 @@ def test_a_finer_tolerance_in_report_and_options_is_a_number_of_failures(reloade
     assert verify(ticket, target=target_of(PLAIN)).failed == ["tolerance"]
 
 
+def test_an_error_scaled_to_a_finer_tolerance_than_was_built_is_noticed(reloaded):
+    """All figures of the report fit each other, but the weights were held to another tolerance."""
+    ticket = with_record(ticket_of(PLAIN), "report|weight_epsilon", 0.01)
+    ticket = reloaded(with_record(ticket, "report|max_weight_error", lambda error: error / 5))
+    assert verify(ticket, target=target_of(PLAIN)).failed == ["tolerance"]
+
+
 def test_failures_that_are_reported_are_no_false_claim(reloaded):
     """The same ticket under a tolerance that some of its weights miss, and says so."""
     ticket, target, missed = ticket_of(PLAIN), target_of(PLAIN), 0
@@ -289,6 +282,28 @@ def test_a_copy_that_is_none_is_noticed(copy_of, reloaded):
     found = verify(reloaded(replace(ticket, stages=stages)), target=target_of("one-extra, biases"))
     assert found.failed[0] == ("masks" if copy_of < 0 else "tolerance")
     assert found.checks["effective_weights"]
+
+
+@pytest.mark.parametrize("side", ["fc1.out", "fc2"])
+def test_edges_of_a_copy_that_is_none_are_noticed_on_either_side(side, reloaded):
+    """A unit that stands for nothing may have neither edges in nor edges out: the certificate leaves it out."""
+    ticket = ticket_of("one-extra")
+    feeding = unpack(ticket.tensors["fc1.out"].mask)
+    fed_alone = feeding[feeding.sum(axis=1) == 1].any(axis=0)
+    copies = ticket.stages[1].copies.copy()
+    unit = int(np.flatnonzero(~fed_alone & (copies >= 0))[0])
+    copies[unit] = -1
+    ticket = replace(ticket, stages=(ticket.stages[0], replace(ticket.stages[1], copies=copies), ticket.stages[2]))
+    cut = {
+        "fc1.out": with_mask(ticket, "fc1.out", lambda dense: dense.T.__setitem__(unit, False)),
+        "fc2": with_mask(ticket, "fc2", lambda dense: dense.__setitem__(unit, False)),
+    }
+    other = "fc2" if side == "fc1.out" else "fc1.out"
+    assert "masks" in verify(reloaded(cut[side])).failed
+    clean = with_mask(
+        cut[side], other, lambda dense: (dense.T if other == "fc1.out" else dense).__setitem__(unit, False)
+    )
+    assert "masks" not in verify(reloaded(clean)).failed
 
 
 def test_two_signs_that_were_not_built_are_noticed(reloaded):

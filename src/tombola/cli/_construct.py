@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from . import _construct_options as options
 from ._options import (
     AsJson,
     Depth,
@@ -27,84 +26,45 @@ if TYPE_CHECKING:
 
     from tombola.strong import Estimate
     from tombola.ticket import Ticket
-
-FIRST = "kernels are compiled on first use"
+    from tombola.training import SavedModel
 
 
 def construct(  # noqa: PLR0913 - one parameter for each option
-    target: Annotated[
-        Path, typer.Argument(metavar="TARGET", help="The network: a file of `tombola train`, or a plain state dict.")
-    ],
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="The .ticket file to write.")
-    ] = None,
-    depth: Annotated[
-        Depth,
-        typer.Option(metavar="NAME", help="two-layer (two source layers for each target layer) or one-extra (L + 1)."),
-    ] = Depth.TWO_LAYER,
-    seed: Annotated[int, typer.Option(metavar="N", help="Names the random parent network.")] = 0,
-    weight_epsilon: Annotated[
-        float, typer.Option(metavar="X", help="Largest error of a weight, relative to the largest weight of its layer.")
-    ] = 0.01,
-    absolute: Annotated[
-        bool, typer.Option("--absolute", help="--weight-epsilon is in the unit of the weights.")
-    ] = False,
-    epsilon: Annotated[
-        float | None,
-        typer.Option(
-            metavar="X", help="Largest output error that is wanted, proved; weight tolerances follow from it."
-        ),
-    ] = None,
-    objective: Annotated[
-        Objective | None,
-        typer.Option(
-            metavar="NAME", help="sparsest, nearest or lightest. Default: sparsest; with one-extra, lightest."
-        ),
-    ] = None,
-    inputs: Annotated[
-        Inputs,
-        typer.Option(
-            metavar="NAME",
-            help="The inputs x that the proof is for, given a radius R: ball (2-norm of x at most R), positive-ball "
-            "(and x >= 0), box (-R <= x <= R), positive-box (0 <= x <= R), or auto: positive-box if the target's data "
-            "were scaled to [0, 1], else ball.",
-        ),
-    ] = Inputs.AUTO,
-    radius: Annotated[float, typer.Option(metavar="R", help="See --inputs.")] = 1.0,
+    target: options.TargetPath,
+    output: options.Output = None,
+    depth: options.DepthName = Depth.TWO_LAYER,
+    seed: options.Seed = 0,
+    weight_epsilon: options.WeightEpsilon = 0.01,
+    absolute: options.Absolute = False,
+    epsilon: options.Epsilon = None,
+    objective: options.ObjectiveName = None,
+    inputs: options.InputsName = Inputs.AUTO,
+    radius: options.Radius = 1.0,
     model: ModelName = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Default: all cores. The ticket does not depend on it.")
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="If a tolerance is missed, write nothing and exit with 1.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Predict size and time from a sample; write nothing.")
-    ] = False,
+    threads: options.Threads = None,
+    strict: options.Strict = False,
+    dry_run: options.DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Find a mask on a random network that computes what the target computes, and prove how closely."""
     from tombola import strong
-    from tombola.engines import Workers
 
     if output is None and not dry_run:
         raise ValueError("name the file to write with -o, or ask for a prediction with --dry-run")
     saved = read_target(target, model)
     objective = objective or default_objective(depth)
-    common: dict[str, Any] = {
+    recipe = {
         "seed": seed,
-        **_functions(depth, objective),
+        **functions(depth, objective),
         "tolerance": strong.Tolerance(weight_epsilon, absolute=absolute, epsilon=epsilon),
         "inputs": input_set(inputs, radius, saved),
     }
     if output is None or dry_run:
-        _print_estimate(strong.estimate(saved.model, example_of(saved), **common), as_json)
+        _print_estimate(strong.estimate(saved.model, example_of(saved), **recipe), as_json)
         return
     check_writable(output, target)
-    with progress("constructing", "weights placed", text=FIRST) as report:
-        ticket = strong.construct(saved.model, example_of(saved), workers=Workers(threads, report.add), **common)
-    record = summary(ticket, depth, objective)
-    unmet = _unmet(ticket) if strict else None
+    ticket = built(saved, "constructing", threads, recipe)
+    record, unmet = summary(ticket, depth, objective), _unmet(ticket) if strict else None
     if unmet is None:
         record |= {"ticket": str(output), "ticket_bytes": ticket.save(output)}
     _print(record, target, ["--model", model] if model else [], as_json)
@@ -112,12 +72,22 @@ def construct(  # noqa: PLR0913 - one parameter for each option
         raise unmet
 
 
+def built(saved: SavedModel, label: str, threads: int | None, recipe: dict[str, Any]) -> Ticket:
+    """The ticket that `strong.construct` makes of these arguments, with progress shown."""
+    from tombola import strong
+    from tombola.engines import Workers
+
+    with progress(label, "weights placed", text="kernels are compiled on first use") as report:
+        return strong.construct(saved.model, example_of(saved), workers=Workers(threads, report.add), **recipe)
+
+
 def default_objective(depth: Depth) -> Objective:
     """What suits a construction: few edges, or small copies of neurons where copies add up their errors."""
     return Objective.LIGHTEST if depth is Depth.ONE_EXTRA else Objective.SPARSEST
 
 
-def _functions(depth: Depth, objective: Objective) -> dict[str, Callable[..., Any]]:
+def functions(depth: Depth, objective: Objective) -> dict[str, Callable[..., Any]]:
+    """The construction and the solver, as arguments of `strong.construct`."""
     from tombola import strong, subset_sum
 
     construction = strong.one_extra if depth is Depth.ONE_EXTRA else strong.two_layer

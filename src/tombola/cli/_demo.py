@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._construct import FIRST, default_objective, summary
+from ._construct import built, default_objective, functions, summary
 from ._options import AsJson, Depth
 from ._output import file_size, print_json, print_next, print_table
 from ._progress import progress
 from ._second_process import SecondProcess
+from ._train import fitted
 
 if TYPE_CHECKING:
     from tombola.training import SavedModel
@@ -69,35 +70,18 @@ def _trained(path: Path) -> SavedModel:
 
     digits, generator = data.load(DATA), torch.Generator().manual_seed(0)
     net = models.build(MODEL, input_shape=digits.input_shape, classes=digits.classes, generator=generator)
-    with progress(f"training {MODEL} on {DATA}") as shown:
-        net = training.fit(
-            net,
-            digits,
-            generator=generator,
-            on_epoch=lambda epoch: shown.reach(epoch.number, epoch.of, f"loss {epoch.loss:.4f}"),
-        )
+    net = fitted(net, digits, f"training {MODEL} on {DATA}", generator=generator)
     training.save_model(path, net, name=MODEL, data=digits)
     return training.load_model(path)
 
 
 def _built(saved: SavedModel, where: Path, depth: Depth) -> dict[str, Any]:
     """A ticket for the target, saved; what it reports."""
-    import torch
-
-    from tombola import strong, subset_sum
-    from tombola.engines import Workers
+    from tombola.strong import Box
 
     objective, path = default_objective(depth), where / f"demo-{depth.value}.ticket"
-    with progress(f"constructing the {depth.value} ticket", "weights placed", text=FIRST) as report:
-        ticket = strong.construct(
-            saved.model,
-            torch.zeros(1, *(saved.input_shape or ())),
-            seed=SEED,
-            construction=strong.one_extra if depth is Depth.ONE_EXTRA else strong.two_layer,
-            solver=getattr(subset_sum, objective.value),
-            inputs=strong.Box(0.0, 1.0),
-            workers=Workers(progress=report.add),
-        )
+    recipe = {"seed": SEED, **functions(depth, objective), "inputs": Box(0.0, 1.0)}
+    ticket = built(saved, f"constructing the {depth.value} ticket", None, recipe)
     return summary(ticket, depth, objective) | {"ticket": str(path), "ticket_bytes": ticket.save(path)}
 
 
@@ -111,5 +95,5 @@ def _print(where: Path, columns: dict[str, dict[str, Any]], seconds: float, as_j
         for label, pick in ROWS.items()
     ]
     title = f"{MODEL} on {DATA}: masks on a random network (seed {SEED}), no weight trained"
-    print_table(title, rows, header=["", *columns])
+    print_table(f"{title}\n{seconds:.0f} seconds, with training and what was compiled", rows, header=["", *columns])
     print_next("tombola", "explain", first["ticket"], "--weight", "fc2[3,17]")

@@ -35,19 +35,21 @@ def explain(
     if as_json:
         print_json(record)
         return
-    epsilon = shown(loaded.record["report"]["weight_epsilon"])
-    unit = "" if loaded.record["report"]["absolute"] else " times the largest weight in its layer"
-    if not terms:
-        write(f"{weight} of {ticket} is 0: it was zeroed,\nthe target's being within {epsilon}{unit} of 0\n")
+    _print(f"{weight} of {ticket}", record, loaded.record["report"])
+
+
+def _print(title: str, record: dict[str, Any], report: dict[str, Any]) -> None:
+    unit = "" if report["absolute"] else " times the largest weight of its layer"
+    tolerance = f"tolerance: {shown(report['weight_epsilon'])}{unit}\n"
+    if record["zeroed"]:
+        write(f"{title} is 0, no edge is kept: the target's is within the tolerance of 0\n{tolerance}")
         return
-    rows = [[term["unit"], term["path"], term["inner"], term["outer"], term["product"]] for term in terms]
-    rows += [["sum", path, "", "", total] for path, total in sums.items()]
-    title = f"{weight} of {ticket} is a sum of products of kept random numbers,"
-    print_table(
-        f"{title}\nwithin {epsilon}{unit} of the target's",
-        rows,
-        header=["hidden unit", "for inputs", "kept in", "kept out", "product"],
-    )
+    rows = [
+        [str(term["unit"]), term["path"], term["inner"], term["outer"], term["product"]] for term in record["terms"]
+    ]
+    rows += [["sum", path, "", "", total] for path, total in record["sums"].items()]
+    print_table(title, rows, header=["hidden unit", "for inputs", "kept in", "kept out", "product"])
+    write(tolerance)
 
 
 def _parsed(weight: str) -> tuple[str, int, int | None]:

@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     )  # before torch loads: waiting threads sleep, on busy machines too
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(words or ["--help"], standalone_mode=False)
+        code = app(words or ["--help"], prog_name="tombola", standalone_mode=False)
         write("")
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

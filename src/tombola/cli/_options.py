@@ -62,8 +62,13 @@ def check_writable(output: Path, *inputs: Path) -> None:
 
     if output.exists() and any(output.samefile(path) for path in inputs if path.exists()):
         raise FileExistsError(f"{output} is what is read; write to another file")
-    with suppress(_Tried), atomic_write(output):
-        raise _Tried
+    try:
+        with suppress(_Tried), atomic_write(output):
+            raise _Tried
+    except OSError as error:
+        if str(error.filename).endswith(".part"):  # a temporary name, which nobody asked for
+            error.filename = os.fspath(output)
+        raise
 
 
 class _Tried(Exception):

@@ -26,6 +26,8 @@ def write(text: str) -> None:
         typer.Exit: with `READER_GONE` if nobody reads any more.
     """
     encoding = sys.stdout.encoding or "utf-8"
+    if not encoding.lower().startswith("utf"):
+        text = text.replace("─", "-")
     try:
         sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
         sys.stdout.flush()

@@ -72,6 +72,7 @@ class SecondProcess:
 
 def serve() -> None:
     """Answers every line of standard input with a line on standard output."""
+    from tombola import data, verification  # noqa: F401 - while the first process still has nothing to ask
     from tombola.cli._verify import verified
 
     for line in sys.stdin:

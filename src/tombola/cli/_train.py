@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ._options import AsJson, check_writable, find_factories_here, is_factory, seeded
 from ._output import print_json, print_next, print_table
 from ._progress import progress
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from tombola.data import DataSet
 
 
 def train(
@@ -33,14 +39,7 @@ def train(
     find_factories_here(model)
     generator, loaded = seeded(seed), datasets.load(data)
     net = models.build(model, input_shape=loaded.input_shape, classes=loaded.classes, bias=bias, generator=generator)
-    with progress(f"training {model} on {data}") as shown:
-        trained = training.fit(
-            net,
-            loaded,
-            epochs=epochs,
-            generator=generator,
-            on_epoch=lambda epoch: shown.reach(epoch.number, epoch.of, f"loss {epoch.loss:.4f}"),
-        )
+    trained = fitted(net, loaded, f"training {model} on {data}", epochs=epochs, generator=generator)
     found = training.evaluate(trained, *loaded.test())
     training.save_model(output, trained, name=model, data=loaded)
     record = {"model": model, "data": data, "accuracy": found.accuracy, "loss": found.loss, "path": str(output)}
@@ -50,3 +49,17 @@ def train(
     print_table(f"{model} on {data}", [["test accuracy", found.accuracy], ["test loss", found.loss], ["file", output]])
     named = ["--model", model] if is_factory(model) else []
     print_next("tombola", "construct", output, *named, "-o", output.with_suffix(".ticket"))
+
+
+def fitted(
+    net: nn.Module, data: DataSet, label: str, *, epochs: int | None = None, generator: torch.Generator
+) -> nn.Module:
+    """What `training.fit` makes of these arguments, with progress shown."""
+    from tombola.training import Epoch, fit
+
+    with progress(label) as shown:
+
+        def report(epoch: Epoch) -> None:
+            shown.reach(epoch.number, epoch.of, f"loss {epoch.loss:.4f}")
+
+        return fit(net, data, epochs=epochs, generator=generator, on_epoch=report)

@@ -71,7 +71,9 @@ def verified(path: Path, target: Path | None, *, data: str | None = None, model:
     if target is None:
         if data or model:
             raise ValueError("--data and --model say how to compare ticket and target: give --target too")
-        return check(load_ticket(path))
+        alone = load_ticket(path)
+        notes = {"target": "most checks need --target"} if alone.kind == "strong" else {}
+        return replace(check(alone), notes=notes)
     ticket, saved = read_strong(path, "--target"), read_target(target, model)
     inputs, labels, note = _test_set(data, saved)
     found = check(ticket, target=saved.model, inputs=inputs, labels=labels)

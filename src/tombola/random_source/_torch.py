@@ -68,9 +68,8 @@ def _stable_log(x: Tensor) -> Tensor:
 def _stable_exp(y: Tensor) -> Tensor:
     whole = torch.floor(y * tables.INVERSE_LN2 + 0.5)
     rest = (y - whole * LN2_HIGH) - whole * LN2_LOW
-    power = ((whole.to(torch.int64) + 1023) << 52).view(
-        torch.float64
-    )  # exactly 2**whole; torch.ldexp would go by float32
+    # The bits of 2**whole; torch.ldexp would take it from a float32, which is too short a range.
+    power = ((whole.to(torch.int64) + 1023) << 52).view(torch.float64)
     return _horner(tables.EXP_SERIES, rest) * power
 
 
@@ -85,12 +84,7 @@ def _normal_quantile(words: Tensor) -> Tensor:
     q = (words.to(torch.float64) * 2.0 + 1.0) / 8589934592.0 - 0.5
     r = 0.180625 - q * q
     centre = q * _horner(tables.CENTRE[0], r) / _horner(tables.CENTRE[1], r)
-    # The unused branches are evaluated too; the clamp keeps their arguments in range and changes no used value.
-    r = _stable_root(-_stable_log((0.5 - q.abs()).clamp(min=2.0**-34)))
-    shoulder, tail = _ratio(tables.SHOULDER, r - 1.6), _ratio(tables.TAIL, r - 5.0)
-    outer = torch.where(r <= 5.0, shoulder, tail)
-    return torch.where(q.abs() <= 0.425, centre, torch.where(q < 0, -outer, outer))
-
-
-def _ratio(table: np.ndarray, x: Tensor) -> Tensor:
-    return _horner(table[0], x) / _horner(table[1], x)
+    # The branch that is not used is evaluated too; the clamp keeps its argument in range and changes no used value.
+    s = _stable_root(-_stable_log((0.5 - q.abs()).clamp(min=2.0**-34))) - 1.6
+    shoulder = _horner(tables.SHOULDER[0], s) / _horner(tables.SHOULDER[1], s)
+    return torch.where(q.abs() <= 0.425, centre, torch.where(q < 0, -shoulder, shoulder))

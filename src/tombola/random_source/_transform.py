@@ -18,7 +18,6 @@ from ._tables import (
     ROOT_STEPS,
     SHOULDER,
     SQRT_HALF,
-    TAIL,
 )
 
 
@@ -66,11 +65,8 @@ def normal_quantile(word: int) -> float:
         r = 0.180625 - q * q
         return q * horner(CENTRE[0], r) / horner(CENTRE[1], r)
     r = stable_root(-stable_log(0.5 - abs(q)))
-    if r <= 5.0:
-        tail = horner(SHOULDER[0], r - 1.6) / horner(SHOULDER[1], r - 1.6)
-    else:
-        tail = horner(TAIL[0], r - 5.0) / horner(TAIL[1], r - 5.0)
-    return -tail if q < 0 else tail
+    shoulder = horner(SHOULDER[0], r - 1.6) / horner(SHOULDER[1], r - 1.6)
+    return -shoulder if q < 0 else shoulder
 
 
 @njit(cache=True, nogil=True)

@@ -38,7 +38,7 @@ def write_container(file: IO[bytes], arrays: Mapping[str, np.ndarray], metadata:
         table[name] = {"dtype": code, "shape": shape, "data_offsets": [position, end]}
         position = end
     whole = {"__metadata__": dict(metadata), **table}
-    header = json.dumps(whole, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    header = json.dumps(whole, separators=(",", ":"), allow_nan=False).encode()
     header += b" " * (-len(header) % 8)
     file.write(len(header).to_bytes(8, "little") + header)
     for name in order:
