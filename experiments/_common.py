@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from tombola import data, models, training
 from tombola.effective import effective_maps
 from tombola.errors import DataNotFoundError
-from tombola.graph import dense_layers
+from tombola.graph import read_graph
 from tombola.strong import InputSet, Tolerance, attack, certificate, effective_layers, targets
 from tombola.ticket import Ticket
 
@@ -66,7 +66,7 @@ def proofs(
     ticket: Ticket, model: nn.Module, example: Tensor, sets: dict[str, InputSet], tolerance: Tolerance
 ) -> dict[str, float]:
     """Certificate and attack over several input sets, and their ratio."""
-    dense, found = dense_layers(model, example), {}
+    dense, found = read_graph(model, example).layers, {}
     for name, inputs in sets.items():
         layers = targets(dense, tolerance, inputs)
         compared = effective_layers(ticket, layers, effective_maps(ticket))

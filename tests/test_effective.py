@@ -8,7 +8,7 @@ from tests.problems.tickets import MASKED, STRONG, target_of, ticket_of
 from tombola import Source, Ticket
 from tombola._reference import reference_edges
 from tombola.effective import effective_maps, effective_sha256, kept_edges, maps_sha256, target_layers
-from tombola.graph import dense_layers
+from tombola.graph import read_graph
 from tombola.random_source import Uniform
 from tombola.ticket import MaskedTensor, OwnerMask, Stage, pack, unpack
 
@@ -101,7 +101,7 @@ def test_target_layers_group_stages_in_order():
 @pytest.mark.parametrize("name", [name for name in STRONG if "one-extra" not in name])
 def test_effective_weights_are_the_targets_within_the_tolerance(name):
     ticket, example = ticket_of(name), torch.zeros(1, STRONG[name][0][0])
-    for layer, maps in zip(dense_layers(target_of(name), example), effective_maps(ticket), strict=True):
+    for layer, maps in zip(read_graph(target_of(name), example).layers, effective_maps(ticket), strict=True):
         weight = layer.weight.numpy().astype(np.float64)
         for path in (maps.positive, maps.negative):
             assert path is None or np.abs(path - weight).max() <= 0.05 * np.abs(weight).max()

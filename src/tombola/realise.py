@@ -6,13 +6,15 @@ from collections import OrderedDict
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
-from .effective import effective_maps, target_layers
-from .ticket import Stage, Ticket, unpack
+from .effective import EffectiveMaps, effective_maps, target_layers
+from .graph import INPUT, LAYER, Window, as_filters, is_path, operation
+from .ticket import Stage, Ticket, TicketGraph, ticket_graph, unpack
 
 FORMS = ("masked", "sparse", "collapsed")
 
+Named = tuple[str, nn.Module]
 Part = tuple[np.ndarray, np.ndarray | None]  # the weight (outputs, inputs) of a stage, and its bias
 
 
@@ -29,8 +31,8 @@ class SplitSigns(nn.Module):
         return torch.cat([x.relu(), (-x).relu()], dim=1)
 
 
-def realise(ticket: Ticket, *, form: str = "sparse") -> nn.Sequential:
-    """The network of a strong ticket, as a flat sequence of stock layers.
+def realise(ticket: Ticket, *, form: str = "sparse") -> nn.Module:
+    """The network of a strong ticket, as a flat sequence of stock layers, or a graph of them where it branches.
 
     Args:
         ticket: a strong ticket.
@@ -54,6 +56,9 @@ def realise(ticket: Ticket, *, form: str = "sparse") -> nn.Sequential:
         raise ValueError(f"form must be one of {', '.join(FORMS)}, got {form!r}")
     if ticket.kind != "strong":
         raise ValueError(f"a ticket of kind {ticket.kind!r} belongs to an ordinary model; use ticket.masks() with it")
+    graph = ticket_graph(ticket)
+    if not graph.dense:
+        return _graph_module(ticket, graph, form)
     modules: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
     if form == "collapsed":
         _add_collapsed(modules, ticket)
@@ -61,6 +66,83 @@ def realise(ticket: Ticket, *, form: str = "sparse") -> nn.Sequential:
         parts = [_weights(ticket, stage) for stage in ticket.stages]
         _add_stages(modules, ticket, _without_unused(parts) if form == "sparse" else parts)
     return nn.Sequential(modules)
+
+
+def _graph_module(ticket: Ticket, graph: TicketGraph, form: str) -> nn.Module:
+    """A network with convolutions, pooling or branches: a sequence of modules where it is one, else a graph of them."""
+    maps = {one.layer: one for one in effective_maps(ticket)} if form == "collapsed" else {}
+    modules: OrderedDict[str, nn.Module] = OrderedDict()
+    traced, results = fx.Graph(), {}
+    results[INPUT] = traced.placeholder("x")
+    stages = {group[0].layer: group for group in target_layers(ticket)}
+    for node in graph.nodes:
+        if node.op == LAYER:
+            window = graph.windows[node.name]
+            if form == "collapsed":
+                parts = _collapsed(maps[node.name], stages[node.name], window)
+            else:
+                parts = _pair(ticket, stages[node.name], window, used_only=form == "sparse")
+        else:
+            parts = [(node.name, operation(node))]
+        taken = [results[name] for name in node.inputs]
+        for name, module in parts:
+            key = _free_key(modules, name)
+            modules[key] = module
+            taken = [traced.call_module(key, tuple(taken))]
+        results[node.name] = taken[0]
+    if is_path(graph.nodes):
+        return nn.Sequential(modules)
+    traced.output(results[graph.nodes[-1].name])
+    return fx.GraphModule(dict(modules), traced)
+
+
+def _pair(ticket: Ticket, stages: list[Stage], window: Window | None, *, used_only: bool) -> list[Named]:
+    """The two stages of a layer, a ReLU between them and one behind where there is one."""
+    inner, outer = (_weights(ticket, stage) for stage in stages)
+    if used_only:
+        (inner, outer) = _without_unused([inner, outer])
+    point = None if window is None else Window(*[(size,) * len(window.kernel) for size in (1, 1, 0, 1)])
+    names = [stage.weight for stage in stages]
+    made = [
+        (names[0], _affine_module(torch.from_numpy(inner[0]), inner[1], point)),
+        (f"{names[0]}_relu", nn.ReLU()),
+        (names[1], _affine_module(as_filters(outer[0], window), outer[1], window)),
+    ]
+    return [*made, (f"{names[1]}_relu", nn.ReLU())] if stages[1].relu else made
+
+
+def _collapsed(maps: EffectiveMaps, stages: list[Stage], window: Window | None) -> list[Named]:
+    """One layer with the effective weights; behind a split of the inputs where these have two signs."""
+    weight, made = maps.positive, []
+    if maps.negative is not None:
+        made.append((f"{maps.layer}_signs", SplitSigns()))
+        weight = np.concatenate([maps.positive, -maps.negative], axis=1)
+    taps = 1 if window is None else window.taps
+    bias = None if maps.bias is None else maps.bias.reshape(-1, taps).sum(axis=1)
+    made.append((maps.layer, _affine_module(as_filters(weight, window), bias, window)))
+    return [*made, (f"{maps.layer}_relu", nn.ReLU())] if stages[-1].relu else made
+
+
+def _affine_module(weight: Tensor, bias: np.ndarray | None, window: Window | None) -> nn.Module:
+    """A Linear, or the convolution of a window."""
+    if window is None:
+        return _linear(weight.numpy(), bias)
+    filters = weight.reshape(*weight.shape[:2], *window.kernel).float().contiguous()
+    kind = nn.Conv1d if len(window.kernel) == 1 else nn.Conv2d
+    layer = kind(
+        filters.shape[1],
+        filters.shape[0],
+        window.kernel,  # pyright: ignore[reportArgumentType] - one or two numbers, as the kind has axes
+        window.stride,  # pyright: ignore[reportArgumentType]
+        window.padding,  # pyright: ignore[reportArgumentType]
+        window.dilation,  # pyright: ignore[reportArgumentType]
+        bias=bias is not None,
+        device="meta",
+    )
+    layer.weight = nn.Parameter(filters)
+    if bias is not None:
+        layer.bias = nn.Parameter(torch.from_numpy(np.ascontiguousarray(bias, np.float32)))
+    return layer
 
 
 def _add_stages(modules: OrderedDict[str, nn.Module], ticket: Ticket, parts: list[Part]) -> None:
@@ -108,12 +190,18 @@ def _add_collapsed(modules: OrderedDict[str, nn.Module], ticket: Ticket) -> None
 
 def _add(modules: OrderedDict[str, nn.Module], name: str, part: Part, *, relu: bool) -> None:
     """Appends a Linear, and a ReLU where one follows, under names that nothing else has."""
-    key = name.replace(".", "_")
-    while key in modules or f"{key}_relu" in modules or hasattr(nn.Sequential, key):
-        key += "_"
+    key = _free_key(modules, name)
     modules[key] = _linear(*part)
     if relu:
         modules[f"{key}_relu"] = nn.ReLU()
+
+
+def _free_key(modules: OrderedDict[str, nn.Module], name: str) -> str:
+    """A name that nothing else has, nor an attribute of a sequence."""
+    key = name.replace(".", "_").replace("@", "_").replace("*", "_")
+    while key in modules or f"{key}_relu" in modules or hasattr(nn.Sequential, key):
+        key += "_"
+    return key
 
 
 def _linear(weight: np.ndarray, bias: np.ndarray | None) -> nn.Linear:

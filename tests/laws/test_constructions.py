@@ -12,7 +12,7 @@ from tests.problems.targets import relu_network
 from tombola import Ball, Source, Tolerance, construct, nearest, one_extra, sparsest, two_layer
 from tombola.effective import effective_maps
 from tombola.engines import Workers
-from tombola.graph import dense_layers
+from tombola.graph import read_graph
 from tombola.strong import attack, effective_layers, output_errors, targets
 from tombola.ticket import unpack
 
@@ -83,7 +83,7 @@ def test_every_weight_meets_its_tolerance(construction, network, inputs):
 @cases
 def test_certificate_is_above_what_inputs_and_attack_find(construction, network, inputs):
     model, ticket = built(construction, network, inputs)
-    layers = targets(dense_layers(model, torch.zeros(1, next(model.parameters()).shape[1])), Tolerance(), SETS[inputs])
+    layers = targets(read_graph(model, torch.zeros(1, next(model.parameters()).shape[1])), Tolerance(), SETS[inputs])
     compared = effective_layers(ticket, layers, effective_maps(ticket))
     generator = torch.Generator().manual_seed(0)
     points = SETS[inputs].sample(2000, layers[0].inputs, generator=generator)

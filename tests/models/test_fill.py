@@ -46,6 +46,24 @@ def test_the_law_of_the_weights():
     torch.testing.assert_close(layer.weight.std(), torch.tensor(bound / math.sqrt(3)), rtol=0.02, atol=0)
 
 
+@pytest.mark.parametrize("kind", [nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d])
+@pytest.mark.parametrize("affine", [True, False])
+def test_batch_normalisation_starts_afresh(kind, affine):
+    used, wanted = kind(3, affine=affine), kind(3, affine=affine)
+    with torch.no_grad():
+        for value in used.state_dict().values():
+            value.fill_(7)
+    draw_parameters(used, generator=torch.Generator().manual_seed(0))
+    for name, value in wanted.state_dict().items():
+        torch.testing.assert_close(used.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_batch_normalisation_draws_nothing(generator):
+    before = generator.get_state()
+    draw_parameters(nn.BatchNorm2d(3), generator=generator)
+    assert generator.get_state().equal(before)
+
+
 def test_a_layer_of_another_kind_is_named(generator):
-    with pytest.raises(ValueError, match=r"\b1 \(BatchNorm1d\)"):
-        draw_parameters(nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)), generator=generator)
+    with pytest.raises(ValueError, match=r"\b1 \(LayerNorm\)"):
+        draw_parameters(nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3)), generator=generator)

@@ -9,14 +9,15 @@ from torch import nn
 
 
 def draw_parameters(model: nn.Module, *, generator: torch.Generator) -> nn.Module:
-    """The model itself, its linear and convolution layers drawn anew as torch's constructors draw them.
+    """The model itself, its layers filled anew as torch's constructors fill them.
 
-    Every weight and bias of a layer is uniform on `[-1/sqrt(fan_in), 1/sqrt(fan_in)]`, the layers in the order of
-    `modules()`, each with its weight first. With equal seeds the values are those of the constructor, bit for bit.
-    Changes `model` in place; other parameters and buffers must not be left on the meta device.
+    Every weight and bias of a linear or convolution layer is uniform on `[-1/sqrt(fan_in), 1/sqrt(fan_in)]`, the layers
+    in the order of `modules()`, each with its weight first. Batch normalisation draws nothing: weight 1, bias 0, mean 0
+    and variance 1 so far. With equal seeds the values are those of the constructor, bit for bit. Changes `model`
+    in place; other parameters and buffers must not be left on the meta device.
 
     Args:
-        model: its layers may be `Linear` or convolutions; what has no parameters is left alone.
+        model: its layers may be `Linear`, convolutions or batch normalisation; what has no parameters is left alone.
         generator: on the device of the parameters.
 
     Raises:
@@ -30,6 +31,8 @@ def draw_parameters(model: nn.Module, *, generator: torch.Generator) -> nn.Modul
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
             _draw_layer(module, generator)
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+            module.reset_parameters()
         elif next(module.parameters(recurse=False), None) is not None:
             kind = type(module).__name__
             raise ValueError(f"do not know how to draw the parameters of {name or 'the model'} ({kind})")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 
-from tombola.models._fill import draw_parameters
+from tombola.models._layers import dense, drawn
 
 
 def mlp(widths: Sequence[int], *, bias: bool = True, generator: torch.Generator) -> nn.Sequential:
@@ -34,15 +33,7 @@ def mlp(widths: Sequence[int], *, bias: bool = True, generator: torch.Generator)
     """
     if len(widths) < 2 or min(widths) < 1:
         raise ValueError(f"an MLP needs at least two positive widths, input and output; got {list(widths)}")
-    layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
-    last = len(widths) - 1
-    for i in range(1, last + 1):
-        layers[f"fc{i}"] = nn.Linear(widths[i - 1], widths[i], bias=bias, device="meta")
-        if i < last:
-            layers[f"relu{i}"] = nn.ReLU()
-    model = nn.Sequential(layers).to_empty(device=generator.device)
-    draw_parameters(model, generator=generator)
-    return model
+    return drawn(dense(widths, bias=bias), generator=generator)
 
 
 def parse_widths(text: str) -> list[int]:

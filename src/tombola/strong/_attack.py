@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ LAST_STEP = 1e-3
 POOL = 10  # inputs that are tried for each start that is used
 DIRECTIONS = 2  # of each matrix
 SUBSPACE_STEPS = 8
+
+Climb = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,20 +71,33 @@ def attack(
     size = input_size(layers)
     input_set.bounds(size)
     points = _starts(layers, input_set, max(restarts, 1), generator)
-    record, best = np.full(len(points), -1.0), points.copy()
     with torch.inference_mode(False):
         networks = _Networks(layers)
-    generators = input_set.generators(size)
+    best = ascend(points, input_set, networks.errors_and_gradients, steps=steps)
+    errors = output_errors(layers, best)
+    winner = int(errors.argmax())
+    return AttackResult(float(errors[winner]), best[winner])
+
+
+def ascend(points: np.ndarray, input_set: InputSet, climb: Climb, *, steps: int) -> np.ndarray:
+    """The worst input `(count, n)` on the way of each start `(count, n)`, all of which climb side by side.
+
+    Args:
+        points: where to start, inside the set.
+        input_set: where to stay.
+        climb: errors `(count,)` and their gradients `(count, n)` at points.
+        steps: of each.
+    """
+    record, best = np.full(len(points), -1.0), points.copy()
+    generators = input_set.generators(points.shape[1])
     lengths = np.geomspace(*FIRST_STEPS, len(points))[:, None] * generators.radius(generators.moving)
     for step in range(steps + 1):
-        errors, gradients = networks.errors_and_gradients(points)
+        errors, gradients = climb(points)
         better = errors > record
         best[better], record[better] = points[better], errors[better]
         norms = np.maximum(np.linalg.norm(gradients, axis=1, keepdims=True), 1e-300)
         points = input_set.project(points + ((1 - step / (steps + 1)) ** 2 + LAST_STEP) * lengths * (gradients / norms))
-    errors = output_errors(layers, best)
-    winner = int(errors.argmax())
-    return AttackResult(float(errors[winner]), best[winner])
+    return best
 
 
 class _Networks:

@@ -1,17 +1,60 @@
-"""Target and ticket side by side, in the form that the certificate takes."""
+"""Target and ticket side by side, in the forms that certificates take: a chain of matrices, or a graph."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 import numpy as np
+import torch
 
 from tombola.effective import EffectiveMaps, target_layers
+from tombola.graph import Graph
 from tombola.ticket import Ticket
 
+from ._attack import AttackResult, attack
+from ._certificate import Certificate, certificate
+from ._compared_graph import ComparedGraph, compared_graph
 from ._effective import EffectiveLayer, split_signs
+from ._graph_certificate import graph_attack, graph_certificate
+from ._input_sets import InputSet
 from ._layer import TargetLayer
 from ._one_extra import with_constants
+
+Compared = list[EffectiveLayer] | ComparedGraph
+CHAIN_STEPS, GRAPH_STEPS = 200, 60  # of an attack
+
+
+def compare(ticket: Ticket, graph: Graph, layers: list[TargetLayer], maps: Iterable[EffectiveMaps]) -> Compared:
+    """Target and ticket, as matrices where the target is a chain of dense layers with ReLU, else as a graph.
+
+    Args:
+        ticket: a strong ticket.
+        graph: the target.
+        layers: the same target's layers, from `targets`.
+        maps: the ticket's effective weights, from `effective.effective_maps`.
+
+    Raises:
+        ValueError: if the ticket is one for another target: names or shapes differ.
+    """
+    if graph.is_dense_chain():
+        return effective_layers(ticket, layers, maps)
+    return compared_graph(graph, layers, maps)
+
+
+def certify(compared: Compared, input_set: InputSet) -> Certificate:
+    """The certificate of a comparison; see `certificate`."""
+    if isinstance(compared, ComparedGraph):
+        return graph_certificate(compared, input_set)
+    return certificate(compared, input_set)
+
+
+def worst_input(
+    compared: Compared, input_set: InputSet, *, steps: int | None = None, generator: torch.Generator
+) -> AttackResult:
+    """The worst input that is found by searching; see `attack`. `steps` is the effort, of each start."""
+    if isinstance(compared, ComparedGraph):
+        return graph_attack(compared, input_set, steps=GRAPH_STEPS if steps is None else steps, generator=generator)
+    return attack(compared, input_set, steps=CHAIN_STEPS if steps is None else steps, generator=generator)
 
 
 def effective_layers(ticket: Ticket, layers: list[TargetLayer], maps: Iterable[EffectiveMaps]) -> list[EffectiveLayer]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import math
 import resource
 import sys
 import time
@@ -17,17 +17,17 @@ from tombola import __version__
 from tombola.effective import effective_maps, maps_sha256
 from tombola.engines import Workers
 from tombola.errors import ToleranceError
-from tombola.graph import DenseLayer, dense_layers
+from tombola.graph import Graph, read_graph
 from tombola.random_source import Source
 from tombola.subset_sum import counting_bound, sparsest
 from tombola.ticket import Ticket
 
 from ._adaptive import Solver
 from ._ball import Ball
-from ._certificate import certificate
-from ._comparison import effective_layers
+from ._comparison import certify, compare
 from ._input_sets import InputSet
 from ._layer import LISTED, BuiltLayer, Recipe, TargetLayer
+from ._targets import described, targets
 from ._tolerance import Tolerance
 from ._two_layer import two_layer
 
@@ -51,7 +51,8 @@ def construct(
     No weight is trained and nothing is drawn again: the source is fixed by its seed, only edges are chosen.
 
     Args:
-        model: the target: a chain of Linear, ReLU, Flatten, Dropout and Identity at float32.
+        model: the target at float32; `graph.SUPPORTED` lists what it may be made of. `one_extra` takes dense layers
+            with ReLU only.
         example: one batch of inputs; fixes the input shape.
         seed: of the random parent network.
         construction: `two_layer` (depth 2L) or `one_extra` (depth L + 1).
@@ -78,50 +79,29 @@ def construct(
     """
     started = time.perf_counter()
     tolerance, inputs, workers = tolerance or Tolerance(), inputs or Ball(1.0), workers or Workers()
-    dense = dense_layers(model, example)
+    graph = read_graph(model, example)
     source = Source(seed)
-    recipe = Recipe(source, solver, workers.threads, workers.progress)
+    recipe = Recipe(graph, source, solver, workers.threads, workers.progress)
     for attempt in range(ATTEMPTS):
-        layers = targets(dense, tolerance, inputs)
+        layers = targets(graph, tolerance, inputs)
         built = construction(layers, recipe)
-        ticket = _certified(_assembled(built, source), layers, inputs)
+        ticket = _certified(_assembled(built, source), graph, layers, inputs)
         proved = ticket.record["certificate"]["bound"]
         if tolerance.epsilon is None or proved <= tolerance.epsilon or attempt == ATTEMPTS - 1:
             break
         tolerance = replace(tolerance, weight_epsilon=tolerance.weight_epsilon * 0.8 * tolerance.epsilon / proved)
     options = {"construction": construction.__name__, "solver": _name(solver), "tolerance": asdict(tolerance)}
     summary = _report(built, layers, tolerance) | {"seconds": time.perf_counter() - started}
-    description = {"sha256": target_sha256(dense), "layers": [_described(layer) for layer in dense]}
     return replace(
         ticket,
-        record={**ticket.record, "target": description, "options": options, "report": summary, "version": __version__},
+        record={
+            **ticket.record,
+            "target": described(graph),
+            "options": options,
+            "report": summary,
+            "version": __version__,
+        },
     )
-
-
-def targets(dense: Sequence[DenseLayer], tolerance: Tolerance, inputs: InputSet) -> list[TargetLayer]:
-    """The layers to be built, each with its tolerance and the signs that its inputs can have."""
-    return [
-        TargetLayer(
-            layer.name,
-            layer.weight.numpy(),
-            None if layer.bias is None else layer.bias.numpy(),
-            layer.relu,
-            signed=number == 0 and not inputs.is_nonnegative(),
-            tolerance=tolerance.of(layer),
-        )
-        for number, layer in enumerate(dense)
-    ]
-
-
-def target_sha256(dense: Sequence[DenseLayer]) -> str:
-    """SHA-256 over the target's layers: names, shapes and float32 values."""
-    digest = hashlib.sha256()
-    for layer in dense:
-        for part in (layer.weight, layer.bias):
-            digest.update(f"{layer.name} {None if part is None else tuple(part.shape)} {layer.relu}\n".encode())
-            if part is not None:
-                digest.update(np.ascontiguousarray(part.numpy(), "<f4").data)
-    return digest.hexdigest()
 
 
 def require_met(ticket: Ticket) -> None:
@@ -140,10 +120,10 @@ def _assembled(built: Sequence[BuiltLayer], source: Source) -> Ticket:
     return Ticket("strong", source, tensors, stages, record={"signed_layers": signed})
 
 
-def _certified(ticket: Ticket, layers: list[TargetLayer], inputs: InputSet) -> Ticket:
+def _certified(ticket: Ticket, graph: Graph, layers: list[TargetLayer], inputs: InputSet) -> Ticket:
     """The ticket with its hashes and its certificate, both from the effective weights that the masks really have."""
     maps = list(effective_maps(ticket))
-    proof = certificate(effective_layers(ticket, layers, maps), inputs)
+    proof = certify(compare(ticket, graph, layers, maps), inputs)
     hashes = {"fingerprints": ticket.fingerprints(), "effective_sha256": maps_sha256(maps)}
     return replace(ticket, record={**ticket.record, **hashes, "certificate": proof.to_json()})
 
@@ -152,36 +132,47 @@ def _report(built: Sequence[BuiltLayer], layers: Sequence[TargetLayer], toleranc
     """What the construction reached, as the JSON data that the command line prints."""
     scales = [1.0 if tolerance.absolute else tolerance.weight_epsilon / layer.tolerance for layer in layers]
     errors = np.concatenate([layer.errors * np.float32(scale) for layer, scale in zip(built, scales, strict=True)])
-    weights = sum(layer.augmented.size for layer in layers)
-    zeroed = sum(int((np.abs(layer.augmented) <= layer.tolerance).sum()) for layer in layers)
+    rows = [_row(one, layer, scale, tolerance) for one, layer, scale in zip(built, layers, scales, strict=True)]
+    weights = sum(row["target_parameters"] for row in rows)
     edges, above = sum(layer.edges for layer in built), sum(layer.targets - layer.zeroed for layer in built)
     return {
         "weight_epsilon": tolerance.weight_epsilon,
         "absolute": tolerance.absolute,
         "target_parameters": weights,
-        "counting_bound": sum(_bits(layer, tolerance) for layer in layers),
+        "counting_bound": sum(row["counting_bound"] for row in rows),
         "kept_per_weight": edges / max(1, sum(layer.targets for layer in built)),
         "kept_per_nonzero_weight": edges / max(1, above),
-        "zeroed_fraction": zeroed / max(1, weights),
+        "zeroed_fraction": sum(row["zeroed"] for row in rows) / max(1, weights),
         "failures": sum(layer.failures for layer in built),
         "misses": [asdict(miss) for layer in built for miss in layer.misses][:LISTED],
         "max_weight_error": float(errors.max(initial=0.0)),
         "weight_error_p9999": float(np.quantile(errors, 0.9999)) if errors.size else 0.0,
         "peak_rss_bytes": peak_rss_bytes(),
+        "per_layer": rows,
     }
 
 
-def _bits(layer: TargetLayer, tolerance: Tolerance) -> float:
-    return counting_bound(layer.augmented.size, layer.tolerance if tolerance.absolute else tolerance.weight_epsilon)
+def _row(built: BuiltLayer, layer: TargetLayer, scale: float, tolerance: Tolerance) -> dict[str, Any]:
+    """What was reached in one layer."""
+    parameters = layer.parameters
+    epsilon = layer.tolerance if tolerance.absolute else tolerance.weight_epsilon
+    return {
+        "layer": layer.name,
+        "target_parameters": parameters.size,
+        "zeroed": int((np.abs(parameters) <= layer.tolerance).sum()),
+        "tolerance": layer.tolerance,
+        "counting_bound": counting_bound(parameters.size, epsilon),
+        "source_parameters": sum(math.prod(tensor.mask.shape) for tensor in built.tensors.values()),
+        "units": built.tensors[built.stages[0].weight].mask.shape[0],
+        "kept": sum(tensor.mask.kept for tensor in built.tensors.values()),
+        "failures": built.failures,
+        "max_weight_error": float(built.errors.max(initial=0.0)) * scale,
+    }
 
 
 def peak_rss_bytes() -> int:
     """The most memory that this process has held so far, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def _described(layer: DenseLayer) -> dict[str, Any]:
-    return {"name": layer.name, "shape": list(layer.weight.shape), "bias": layer.bias is not None, "relu": layer.relu}
 
 
 def _name(solver: Solver) -> str:

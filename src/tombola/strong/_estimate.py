@@ -9,17 +9,18 @@ import numpy as np
 from torch import Tensor, nn
 
 from tombola.engines import available_cores
-from tombola.graph import dense_layers
+from tombola.graph import read_graph
 from tombola.random_source import Source
 from tombola.subset_sum import counting_bound, sparsest
 
 from ._adaptive import Pool, PortSolution, Solver, grow_pools, solve_port
 from ._ball import Ball
-from ._construct import Construction, targets
+from ._construct import Construction
 from ._input_sets import InputSet
 from ._layer import TargetLayer
 from ._one_extra import copy_problem, one_extra, with_constants
 from ._problem import FreeUnits, Problem
+from ._targets import targets
 from ._tolerance import Tolerance
 from ._two_layer import pair_problem, two_layer
 
@@ -75,14 +76,14 @@ def estimate(
         True
     """
     tolerance, inputs, source = tolerance or Tolerance(), inputs or Ball(1.0), Source(seed)
-    layers = targets(dense_layers(model, example), tolerance, inputs)
+    layers = targets(read_graph(model, example), tolerance, inputs)
     parts, sizes = (_one_extra if construction is one_extra else _two_layer)(layers, source, solver)
-    weights = sum(layer.augmented.size for layer in layers)
+    weights = sum(layer.parameters.size for layer in layers)
     widest = max(layer.augmented.size for layer in layers)
     return Estimate(
         tuple(part.height for part in parts),
         sum(sizes),
-        sum(counting_bound(one.augmented.size, tolerance.weight_epsilon) for one in layers),
+        sum(counting_bound(one.parameters.size, tolerance.weight_epsilon) for one in layers),
         int(sum(part.bytes for part in parts)) + 4096,
         8 * weights + 4 * 8 * widest + sum(sizes) // 8,
         sum(part.seconds for part in parts),

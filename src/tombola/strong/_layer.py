@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tombola.graph import Graph
 from tombola.random_source import Source
 from tombola.ticket import BitMask, MaskedTensor, Stage
 
@@ -21,13 +22,18 @@ LISTED = 1000  # failures that are reported one by one
 class TargetLayer:
     """One layer to be built, with its tolerance resolved.
 
+    A convolution is a matrix too: every tap of every output channel is a row, and the bias of a channel belongs to the
+    one tap that never sees padding. The hidden units are then channels that a 1 x 1 convolution makes of the inputs.
+
     Attributes:
         name: module path of the layer in the target.
-        weight: `(outputs, inputs)` float32.
-        bias: `(outputs,)` float32, or None.
+        weight: `(outputs, inputs)` float32; `(channels * taps, inputs)` of a convolution, taps innermost.
+        bias: `(outputs,)` float32, or None; zero in all rows of a channel but that of its bias tap.
         relu: whether a ReLU follows.
         signed: whether its inputs can be negative.
         tolerance: the largest |effective weight - target weight| allowed, in the target's own unit.
+        taps: rows of an output channel; 1 for a dense layer.
+        bias_tap: which of them the bias belongs to.
     """
 
     name: str
@@ -36,6 +42,8 @@ class TargetLayer:
     relu: bool
     signed: bool
     tolerance: float
+    taps: int = 1
+    bias_tap: int = 0
 
     @property
     def outputs(self) -> int:
@@ -46,6 +54,12 @@ class TargetLayer:
     def inputs(self) -> int:
         """How many inputs, without the constant one that a bias reads."""
         return self.weight.shape[1]
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """`(k,)`: all weights, and the biases, each once."""
+        bias = np.zeros(0, np.float32) if self.bias is None else self.bias[self.bias_tap :: self.taps]
+        return np.concatenate([self.weight.ravel(), bias])
 
     @property
     def augmented(self) -> np.ndarray:
@@ -96,12 +110,14 @@ class Recipe:
     """How a construction is carried out: the parent, the solver, and what neither of them depends on.
 
     Attributes:
+        graph: the target, whose layers are to be built.
         source: the random parent.
         solver: `subset_sum.sparsest`, `nearest`, `lightest`, or one of the caller's.
         threads: worker threads; the ticket does not depend on it.
         progress: called with the number of weights done.
     """
 
+    graph: Graph
     source: Source
     solver: Solver
     threads: int | None = None

@@ -18,6 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tombola.errors import UnsupportedModuleError
 from tombola.random_source import Source, Uniform
 from tombola.ticket import BitMask, MaskedTensor, Stage
 
@@ -37,6 +38,9 @@ def one_extra(layers: list[TargetLayer], recipe: Recipe) -> list[BuiltLayer]:
     Returns:
         One record per layer. Sums are exact; that all weights meet the tolerance is heuristic and reported.
 
+    Raises:
+        UnsupportedModuleError: if the target is anything but a chain of dense layers with ReLU.
+
     Example:
         >>> import torch
         >>> from torch import nn
@@ -45,6 +49,8 @@ def one_extra(layers: list[TargetLayer], recipe: Recipe) -> list[BuiltLayer]:
         >>> len(construct(net, torch.zeros(1, 4), construction=one_extra).stages)
         3
     """
+    if not recipe.graph.is_dense_chain():
+        raise UnsupportedModuleError("", "a graph", ("one_extra takes dense layers with ReLU between them only",))
     lifted = with_constants(layers)
     copies = np.arange(lifted[-1].outputs)
     width = copies.size

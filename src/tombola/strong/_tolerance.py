@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tombola.graph import DenseLayer
+from tombola.graph import AffineLayer
 
 FINEST = 1e-5  # of a layer's largest magnitude; the grid of the pools is out of its depth below that
 
@@ -39,7 +39,7 @@ class Tolerance:
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be a positive finite number, got {value}; the default is 0.01")
 
-    def of(self, layer: DenseLayer) -> float:
+    def of(self, layer: AffineLayer) -> float:
         """The tolerance of one layer in the target's own unit.
 
         Raises:

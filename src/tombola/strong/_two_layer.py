@@ -94,13 +94,18 @@ def report(
         tensors,
         stages,
         edges=sum(solution.edges for solution in solutions),
-        targets=problem.targets.size,
-        zeroed=int((np.abs(problem.targets) <= layer.tolerance).sum()),
+        targets=problem.targets.size - _no_biases(layer),
+        zeroed=int((np.abs(problem.targets) <= layer.tolerance).sum()) - _no_biases(layer),
         signed=layer.signed,
         errors=np.concatenate(errors) if errors else np.zeros(0),
         failures=len(misses),
         misses=misses[:LISTED],
     )
+
+
+def _no_biases(layer: TargetLayer) -> int:
+    """How many rows of a convolution are taps that have no bias."""
+    return 0 if layer.bias is None else layer.outputs - layer.outputs // layer.taps
 
 
 def input_owned(layer: TargetLayer, source: Source) -> Problem:

@@ -5,6 +5,7 @@ What its numbers claim is not looked at here; that is what `verify` is for.
 
 from __future__ import annotations
 
+import math
 from itertools import groupby, pairwise
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from tombola.random_source import matrix_shape
 
 from ._encoding import LARGEST_AXIS, OwnerMask
+from ._graph import ticket_graph
 from ._json import check_json
 from ._ticket import Stage, Ticket
 
@@ -21,7 +23,12 @@ STRONG_RECORD = {
     "effective_sha256": str,
     "signed_layers": {str: bool},
     "certificate": {},
-    "target": {"sha256": str, "layers": [{"name": str, "shape": [int], "bias": bool, "relu": bool}]},
+    "target": {
+        "sha256": str,
+        "input_shape": [int],
+        "nodes": [{"name": str, "op": str, "inputs": [str], "shape": [int], "settings": {}}],
+        "layers": [{"name": str, "shape": [int], "bias": bool, "relu": bool, "window": (dict, type(None))}],
+    },
     "options": {
         "construction": str,
         "solver": str,
@@ -80,13 +87,27 @@ def _check_strong(ticket: Ticket) -> None:
     _check_layers(ticket, groups)
     for stages in groups:
         _check_group(ticket, stages)
+    (_check_chain if ticket_graph(ticket).dense else _check_pairs)(ticket, groups)
+
+
+def _check_pairs(ticket: Ticket, groups: list[list[Stage]]) -> None:
+    """Every layer of a graph is a pair of its own, which takes what the target's layer takes."""
+    for stages, layer in zip(groups, ticket.record["target"]["layers"], strict=True):
+        if len(stages) == 1 or stages[-1].copies is not None:
+            raise ValueError("only a chain of dense layers can have single stages, or copies of its units")
+        if _inputs(ticket, stages[0]) != layer["shape"][1] or not stages[0].relu:
+            raise ValueError(f"the stages of layer {layer['name']!r} do not fit that layer of the target")
+        if _width(ticket, stages[0]) != _inputs(ticket, stages[1]):
+            raise ValueError(f"{stages[1].weight!r} does not take the units of {stages[0].weight!r}")
+
+
+def _check_chain(ticket: Ticket, groups: list[list[Stage]]) -> None:
+    """Every stage but the last feeds the next one through a ReLU, and all but the first take one sign only."""
     if len(groups[0]) == 1:
         raise ValueError(f"the first layer {groups[0][0].layer!r} must be a pair of stages")
-    _check_chain(ticket)
-
-
-def _check_chain(ticket: Ticket) -> None:
-    """Every stage but the last feeds the next one through a ReLU."""
+    signed = ticket.record["signed_layers"]
+    if any(signed[stages[0].layer] for stages in groups[1:]):
+        raise ValueError(f"only the first of its layers can have two signs: {signed}")
     for before, stage in pairwise(ticket.stages):
         if _width(ticket, before) != _inputs(ticket, stage):
             raise ValueError(f"{stage.weight!r} does not take the {_width(ticket, before)} units of {before.weight!r}")
@@ -101,12 +122,16 @@ def _check_layers(ticket: Ticket, groups: list[list[Stage]]) -> None:
     if not names or len(set(names)) != len(names) or [layer["name"] for layer in described] != names:
         raise ValueError(f"its stages stand for the layers {names}, its target has {[d['name'] for d in described]}")
     signed = ticket.record["signed_layers"]
-    if set(signed) != set(names) or any(signed[name] for name in names[1:]):
-        raise ValueError(f"only the first of its layers can have two signs, and each must be said to: {signed}")
-    if signed[names[0]] and not isinstance(ticket.tensors[groups[0][0].weight].mask, OwnerMask):
-        raise ValueError(f"layer {names[0]!r} has two signs, but its units are not owned by inputs")
+    if set(signed) != set(names):
+        raise ValueError(f"each of its layers must be said to have two signs or one: {signed}")
+    for stages in groups:
+        owned = len(stages) == 2 and isinstance(ticket.tensors[stages[0].weight].mask, OwnerMask)
+        if signed[stages[0].layer] and not owned:
+            raise ValueError(f"layer {stages[0].layer!r} has two signs, but its units are not owned by inputs")
     constant = any(layer["bias"] for layer in described[1:])
     for stages, layer in zip(groups, described, strict=True):
+        if stages[-1].relu != layer["relu"]:
+            raise ValueError(f"layer {layer['name']!r} ends with a ReLU in the ticket or in its target, not in both")
         last = stages is groups[-1]
         _check_outputs(ticket, stages, layer["shape"], last=last, units=layer["shape"][0] + (constant and not last))
     if _inputs(ticket, ticket.stages[0]) != described[0]["shape"][1]:
@@ -116,11 +141,12 @@ def _check_layers(ticket: Ticket, groups: list[list[Stage]]) -> None:
 def _check_outputs(ticket: Ticket, stages: list[Stage], shape: list[int], *, last: bool, units: int) -> None:
     """The units that stand for a target layer of some shape; `units` counts the constant one that biases may read."""
     width, copies = _width(ticket, stages[-1]), stages[-1].copies
-    if len(shape) != 2 or min(shape) < 0:
+    if len(shape) < 2 or min(shape) < 0:
         raise ValueError(f"layer {stages[0].layer!r} of its target has the shape {shape}")
     if copies is None:
-        if width != shape[0]:
-            raise ValueError(f"layer {stages[0].layer!r} has {width} units for {shape[0]} of its target")
+        wanted = shape[0] * math.prod(shape[2:])
+        if width != wanted:
+            raise ValueError(f"layer {stages[0].layer!r} has {width} units for {wanted} of its target")
         return
     out_of_range = copies.size and (copies.min() < -1 or copies.max() >= units)
     if copies.dtype.kind != "i" or copies.shape != (width,) or out_of_range:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tombola.graph import evaluating
 from tombola.realise import realise
-from tombola.strong import EffectiveLayer, InputSet
+from tombola.strong import Compared, ComparedGraph, InputSet
 from tombola.ticket import Ticket
 
 BATCH = 1024
@@ -42,9 +42,7 @@ class Behaviour:
         return float(self.errors[self.inside].max(initial=0.0))
 
 
-def behaviour(
-    ticket: Ticket, target: nn.Module, compared: list[EffectiveLayer], input_set: InputSet, inputs: Tensor
-) -> Behaviour:
+def behaviour(ticket: Ticket, target: nn.Module, compared: Compared, input_set: InputSet, inputs: Tensor) -> Behaviour:
     """Runs a strong ticket and its target on inputs.
 
     Args:
@@ -68,8 +66,12 @@ def behaviour(
     )
 
 
-def _computed(layers: list[EffectiveLayer], points: np.ndarray, *, relu: bool) -> tuple[np.ndarray, np.ndarray]:
+def _computed(layers: Compared, points: np.ndarray, *, relu: bool) -> tuple[np.ndarray, np.ndarray]:
     """The outputs of target and ticket in float64."""
+    if isinstance(layers, ComparedGraph):
+        with torch.no_grad():
+            inputs = torch.from_numpy(points)
+            return layers.run("target", inputs).numpy(), layers.run("ticket", inputs).numpy()
     if layers[0].signed:
         points = np.concatenate([np.maximum(points, 0), np.maximum(-points, 0)], axis=1)
     target = ticket = points
@@ -83,4 +85,4 @@ def _computed(layers: list[EffectiveLayer], points: np.ndarray, *, relu: bool) -
 
 def _outputs(network: nn.Module, inputs: Tensor) -> Tensor:
     with torch.no_grad(), evaluating(network):
-        return torch.cat([network(batch).double() for batch in inputs.split(BATCH)])
+        return torch.cat([network(batch).double().flatten(1) for batch in inputs.split(BATCH)])

@@ -6,7 +6,7 @@ import numpy as np
 
 from tombola._reference import reference_edges
 from tombola.effective import ROWS, is_signed, target_layers
-from tombola.ticket import OwnerMask, Stage, Ticket
+from tombola.ticket import OwnerMask, Stage, Ticket, TicketGraph, ticket_graph
 
 
 def masks_fit(ticket: Ticket) -> bool:
@@ -18,10 +18,13 @@ def masks_fit(ticket: Ticket) -> bool:
     Args:
         ticket: one that `check_ticket` accepts.
     """
+    graph = ticket_graph(ticket) if ticket.kind == "strong" else None
     alive: np.ndarray | None = None  # which units of the layer below stand for a unit of the target; None: all
     for stages in target_layers(ticket):
         pair = len(stages) == 2
         if pair and not (_is_linear(ticket, stages) and _is_whole(ticket, stages)):
+            return False
+        if pair and graph and not _constants_reach_all_pixels(ticket, stages, graph):
             return False
         entry, end = ticket.tensors[stages[0].weight].mask, ticket.tensors[stages[-1].weight].mask
         if alive is not None and ((entry.columns_kept() if pair else entry.rows_kept()) & ~alive).any():
@@ -29,6 +32,21 @@ def masks_fit(ticket: Ticket) -> bool:
         copies = stages[-1].copies
         alive = None if copies is None else copies >= 0
         if alive is not None and (end.columns_kept() & ~alive).any():
+            return False
+    return True
+
+
+def _constants_reach_all_pixels(ticket: Ticket, stages: list[Stage], graph: TicketGraph) -> bool:
+    """Whether constant units are read through the one tap only that never sees padding."""
+    bias, outer, window = stages[0].bias, stages[1].weight, graph.windows[stages[0].layer]
+    if bias is None or window is None:
+        return True
+    tap = graph.bias_tap(stages[0].layer)
+    constant = ticket.tensors[bias].mask.rows_kept()
+    height = ticket.tensors[outer].mask.shape[0]
+    for start in range(0, height, ROWS):
+        rows, columns, _ = reference_edges(ticket, outer, start, min(height, start + ROWS))
+        if (columns[constant[rows]] % window.taps != tap).any():
             return False
     return True
 

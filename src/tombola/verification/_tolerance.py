@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from tombola.strong import EffectiveLayer, TargetLayer
+from tombola.strong import Compared, ComparedGraph, ComparedLayer, EffectiveLayer, TargetLayer
 
 SLACK = 1e-6  # relative: the same error, summed in another order
 
 
-def tolerance_holds(record: dict[str, Any], compared: list[EffectiveLayer], layers: list[TargetLayer]) -> bool:
+def tolerance_holds(record: dict[str, Any], compared: Compared, layers: list[TargetLayer]) -> bool:
     """Whether exactly the reported number of weights misses the tolerance, and the largest error is the reported one.
 
     Args:
@@ -24,14 +25,28 @@ def tolerance_holds(record: dict[str, Any], compared: list[EffectiveLayer], laye
     if any(report[name] != options[name] for name in ("weight_epsilon", "absolute")):
         return False
     failures, largest = 0, 0.0
-    inputs = np.arange(compared[0].target.shape[1])
-    for layer, one in zip(layers, compared, strict=True):
-        errors = _errors(one, inputs)
+    for layer, errors in zip(layers, _layer_errors(compared), strict=True):
         failures += int((errors > layer.tolerance).sum())
         scale = 1.0 if report["absolute"] else report["weight_epsilon"] / layer.tolerance
-        largest, inputs = max(largest, float(errors.max(initial=0.0)) * scale), one.owners
+        largest = max(largest, float(errors.max(initial=0.0)) * scale)
     near = abs(largest - report["max_weight_error"]) <= SLACK * max(largest, report["weight_epsilon"])
     return failures == report["failures"] and near
+
+
+def _layer_errors(compared: Compared) -> Iterator[np.ndarray]:
+    """|effective - target| of all weights and biases, layer by layer."""
+    if isinstance(compared, ComparedGraph):
+        yield from map(_filter_errors, compared.layers.values())
+        return
+    inputs = np.arange(compared[0].target.shape[1])
+    for one in compared:
+        yield _errors(one, inputs)
+        inputs = one.owners
+
+
+def _filter_errors(layer: ComparedLayer) -> np.ndarray:
+    bias = (layer.ticket_bias - layer.target_bias).abs()
+    return np.concatenate([layer.gap.abs().flatten().numpy(), bias.numpy()])
 
 
 def _errors(one: EffectiveLayer, inputs: np.ndarray) -> np.ndarray:

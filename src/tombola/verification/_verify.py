@@ -15,17 +15,8 @@ from torch import Tensor, nn
 
 from tombola._reference import reference_edges, reference_first_block
 from tombola.effective import EffectiveMaps, effective_maps, effective_sha256, maps_sha256
-from tombola.graph import DenseLayer, dense_layers
-from tombola.strong import (
-    Certificate,
-    EffectiveLayer,
-    Tolerance,
-    attack,
-    certificate,
-    effective_layers,
-    target_sha256,
-    targets,
-)
+from tombola.graph import Graph, read_graph
+from tombola.strong import Certificate, Compared, Tolerance, certify, compare, target_sha256, targets, worst_input
 from tombola.ticket import Ticket, array_sha256, check_ticket
 
 from ._behaviour import behaviour
@@ -113,15 +104,15 @@ def _with_target(found: Verification, given: _Given, maps: list[EffectiveMaps]) 
     """The verification with the checks that need the target."""
     ticket, record = given.ticket, given.ticket.record
     claimed = Certificate.from_json(record["certificate"])
-    dense = _target_layers(given)
-    if isinstance(dense, str):
-        return _noted(found, {"target": False}, {"target": dense})
-    found = _noted(found, {"target": _is_the_target(ticket, dense)}, {})
+    graph = _target_graph(given)
+    if isinstance(graph, str):
+        return _noted(found, {"target": False}, {"target": graph})
+    found = _noted(found, {"target": target_sha256(graph) == record["target"]["sha256"]}, {})
     if not found.checks["masks"]:
         return _noted(found, {}, {"masks": "its network is not that of its effective weights: no further checks"})
     tolerance = Tolerance(**(record["options"]["tolerance"] | {"epsilon": None}))
-    layers = targets(dense, tolerance, claimed.input_set)
-    compared = effective_layers(ticket, layers, maps)
+    layers = targets(graph, tolerance, claimed.input_set)
+    compared = compare(ticket, graph, layers, maps)
     found = _noted(found, {"tolerance": tolerance_holds(record, compared, layers)}, {})
     found = _with_certificate(found, given, compared, claimed)
     if given.inputs is None or "attack" not in found.checks:
@@ -129,44 +120,35 @@ def _with_target(found: Verification, given: _Given, maps: list[EffectiveMaps]) 
     return _with_inputs(found, given, compared, claimed)
 
 
-def _target_layers(given: _Given) -> list[DenseLayer] | str:
-    """The target's layers, or why it cannot be the target."""
+def _target_graph(given: _Given) -> Graph | str:
+    """The target's graph, or why it cannot be the target."""
     described = given.ticket.record["target"]
-    shape = described.get("input_shape", [described["layers"][0]["shape"][1]])
+    shape = described["input_shape"]
     try:
-        dense = dense_layers(given.target, torch.zeros(1, *shape) if given.inputs is None else given.inputs[:1])
+        graph = read_graph(given.target, torch.zeros(1, *shape) if given.inputs is None else given.inputs[:1])
     except ValueError as error:
         if given.inputs is not None:
             raise
         return str(error)
-    found = [(layer.name, list(layer.weight.shape), layer.bias is not None) for layer in dense]
-    wanted = [(layer["name"], layer["shape"], layer["bias"]) for layer in described["layers"]]
-    return dense if found == wanted else f"it has the layers {found}, the ticket was built for {wanted}"
+    found = [(layer.name, list(layer.weight.shape), layer.bias is not None, layer.relu) for layer in graph.layers]
+    wanted = [(layer["name"], layer["shape"], layer["bias"], layer["relu"]) for layer in described["layers"]]
+    return graph if found == wanted else f"it has the layers {found}, the ticket was built for {wanted}"
 
 
-def _is_the_target(ticket: Ticket, dense: list[DenseLayer]) -> bool:
-    """Whether the layers are those that the ticket was built for, and end as the ticket does."""
-    return target_sha256(dense) == ticket.record["target"]["sha256"] and dense[-1].relu == ticket.stages[-1].relu
-
-
-def _with_certificate(
-    found: Verification, given: _Given, compared: list[EffectiveLayer], claimed: Certificate
-) -> Verification:
+def _with_certificate(found: Verification, given: _Given, compared: Compared, claimed: Certificate) -> Verification:
     """The verification with the certificate proved again, and attacked."""
     try:
-        proved = certificate(compared, claimed.input_set)
+        proved = certify(compared, claimed.input_set)
     except ValueError as error:
         return _noted(found, {"certificate": False}, {"certificate": str(error)})
     generator = torch.Generator().manual_seed(given.seed)
-    worst = float(attack(compared, claimed.input_set, generator=generator).error)
+    worst = float(worst_input(compared, claimed.input_set, generator=generator).error)
     checks = {"certificate": bool(proved.bound <= claimed.bound * (1 + SLACK)), "attack": worst <= claimed.bound}
     found = replace(found, certified_bound=float(proved.bound), attack_error=worst, max_output_error=worst)
     return _noted(found, checks, {})
 
 
-def _with_inputs(
-    found: Verification, given: _Given, compared: list[EffectiveLayer], claimed: Certificate
-) -> Verification:
+def _with_inputs(found: Verification, given: _Given, compared: Compared, claimed: Certificate) -> Verification:
     """The verification with what both networks do on the inputs."""
     assert given.inputs is not None
     seen = behaviour(given.ticket, given.target, compared, claimed.input_set, given.inputs)
