@@ -76,11 +76,14 @@ def proofs(
     return found
 
 
-def behaviour(ticket: Ticket, model: nn.Module, loaded: data.DataSet) -> dict[str, float]:
+def behaviour(
+    ticket: Ticket, model: nn.Module, loaded: data.DataSet, *, form: str = "sparse", batch: int = 10_000
+) -> dict[str, float]:
     """Accuracy of target and ticket on the test set in points, agreement in percent, and output errors."""
     inputs, labels = loaded.test()
+    networks = model, ticket.module(form=form)
     with torch.no_grad():
-        wanted, found = model(inputs).double(), ticket.module(form="sparse")(inputs).double()
+        wanted, found = (torch.cat([net(part).double() for part in inputs.split(batch)]) for net in networks)
     errors = (found - wanted).norm(dim=1)
     hits = [100 * float((output.argmax(dim=1) == labels).double().mean()) for output in (wanted, found)]
     return {

@@ -1,9 +1,16 @@
 import numpy as np
 import pytest
+import torch
+from tests.problems.targets import relu_network
 from tests.problems.tickets import STRONG, target_of, ticket_of
+from torch import nn
 
+from tombola import Box, construct, two_layer
+from tombola.activations import activation
 from tombola.effective import effective_maps, target_layers
 from tombola.explanation import explain
+from tombola.models._fill import draw_parameters
+from tombola.strong import Parent, on_parent
 
 
 def sums(terms):
@@ -105,3 +112,34 @@ def test_what_the_ticket_does_not_have_is_named(name, layer, output, column, mes
 def test_masks_of_an_ordinary_model_have_no_terms():
     with pytest.raises(ValueError, match="it has none that can be explained"):
         explain(ticket_of("masked, saved values"), "0", 0, 0)
+
+
+def test_the_terms_of_a_tap_add_up_to_its_weight():
+    net = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(48, 2))
+    draw_parameters(net, generator=torch.Generator().manual_seed(0))
+    ticket = construct(net, torch.zeros(1, 2, 4, 4), seed=2, inputs=Box(0.0, 1.0))
+    weight = net[0].weight.detach()
+    scale = 0.01 * float(weight.abs().max())
+    for tap in ((0, 0), (1, 2)):
+        terms = explain(ticket, "0", 2, 1, tap=tap)
+        assert sum(term["product"] for term in terms) == pytest.approx(
+            float(weight[2, 1][tap]), abs=scale
+        )
+    bias = explain(ticket, "0", 2, None)
+    assert sum(term["product"] for term in bias) == pytest.approx(float(net[0].bias.detach()[2]), abs=scale)
+    with pytest.raises(ValueError, match=r"a tap of the 3 x 3 behind output and input, got \[1\]"):
+        explain(ticket, "0", 2, 1, tap=(1,))
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid", "leaky_relu"])
+def test_the_terms_of_other_hidden_units_add_up(name):
+    net = relu_network(4, 3, bias=True)
+    parent = on_parent(two_layer, Parent(activation(name)))
+    ticket = construct(net, torch.zeros(1, 4), seed=2, construction=parent)
+    weight, bias = net.fc1.weight.detach(), net.fc1.bias.detach()
+    for column, wanted in ((1, weight[2, 1]), (None, bias[2])):
+        terms = explain(ticket, "fc1", 2, column)
+        split = name == "leaky_relu" and column is not None
+        for other_sign in ("x < 0", "x > 0") if split else ("neither",):
+            found = sum(term["product"] for term in terms if term["path"] != other_sign)
+            assert found == pytest.approx(float(wanted), abs=0.011 * float(weight.abs().max()))

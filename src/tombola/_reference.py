@@ -10,7 +10,7 @@ import hashlib
 
 import numpy as np
 
-from .random_source import Law, LogUniform, Normal, Uniform, _tables
+from .random_source import Law, LogUniform, Mirrored, Normal, Plain, Uniform, _tables
 from .ticket import OwnerMask, Ticket, first_block
 
 MASK, SHIFT = np.uint64(0xFFFFFFFF), np.uint64(32)
@@ -41,6 +41,9 @@ def reference_edges(ticket: Ticket, name: str, start: int, stop: int) -> tuple[n
     if tensor.law is None or source is None:
         return rows, columns, ticket.values[name][rows, columns]
     key = _key(source.seed, name)
+    if isinstance(tensor.law, Mirrored):
+        values = reference_values(reference_words(key, rows // 2, columns, source.generation), tensor.law.base)
+        return rows, columns, np.where(rows % 2 == 1, -values, values)
     if isinstance(tensor.mask, OwnerMask):
         words = reference_words(key, rows, columns, source.generation)
     else:
@@ -56,6 +59,9 @@ def reference_first_block(ticket: Ticket, name: str) -> np.ndarray:
     if tensor.law is None or source is None:
         return ticket.values[name]
     rows, columns = (np.arange(size) for size in first_block(tensor))
+    if isinstance(tensor.law, Mirrored):
+        words = reference_words(_key(source.seed, name), rows[:, None] // 2, columns[None, :], source.generation)
+        return reference_values(words, tensor.law.base) * np.where(rows % 2 == 1, -1, 1).astype(np.float32)[:, None]
     words = reference_words(_key(source.seed, name), rows[:, None], columns[None, :], source.generation)
     return reference_values(words, tensor.law)
 
@@ -65,7 +71,7 @@ def _key(seed: int, name: str) -> tuple[int, int]:
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
 
 
-def reference_values(words: np.ndarray, law: Law) -> np.ndarray:
+def reference_values(words: np.ndarray, law: Plain) -> np.ndarray:
     """The values float32 that a law makes of random words (uint64, below 2**32)."""
     if isinstance(law, Uniform):
         odd = 2 * (words >> np.uint64(8)).astype(np.int64) + 1 - (1 << 24)

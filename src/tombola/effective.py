@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
+from .activations import RELU
 from .ticket import OwnerMask, Stage, Ticket
 
 Edges = Callable[[Ticket, str, int, int], tuple[np.ndarray, np.ndarray, np.ndarray]]
@@ -23,20 +25,24 @@ class EffectiveMaps:
         positive: `(outputs, inputs)` float64, acting on max(x, 0).
         negative: the same for -max(-x, 0), or None where inputs are not negative (a one-sign ticket).
         bias: `(outputs,)` float64, or None.
+        residual: `(outputs,)` float64, or None where hidden units are piecewise linear: what their curvature adds at
+            most, for inputs of modulus 1; for others times the modulus to the activation's power.
     """
 
     layer: str
     positive: np.ndarray
     negative: np.ndarray | None
     bias: np.ndarray | None
+    residual: np.ndarray | None = None
 
     def arrays(self) -> Iterator[np.ndarray]:
         """The arrays that are there, in a fixed order."""
-        yield from (array for array in (self.positive, self.negative, self.bias) if array is not None)
+        arrays = (self.positive, self.negative, self.bias, self.residual)
+        yield from (array for array in arrays if array is not None)
 
 
 def target_layers(ticket: Ticket) -> list[list[Stage]]:
-    """The stages of each target layer, in order: one stage, or two with hidden units between them."""
+    """The stages of each target layer, in order: one stage, or two or more with hidden units between them."""
     groups: dict[str, list[Stage]] = {}
     for stage in ticket.stages:
         groups.setdefault(stage.layer, []).append(stage)
@@ -57,7 +63,8 @@ def kept_edges(ticket: Ticket, name: str, start: int, stop: int) -> tuple[np.nda
 def effective_maps(ticket: Ticket, *, edges: Edges = kept_edges) -> Iterator[EffectiveMaps]:
     """The effective maps of a strong ticket, layer by layer.
 
-    Each entry is the sum, over hidden units in ascending order, of exact float64 products of two kept source values.
+    Each entry is the sum, over hidden units in ascending order, of exact float64 products of two kept source values; of
+    products of more, rounded, where a layer has more than two stages.
 
     Args:
         ticket: a strong ticket.
@@ -74,7 +81,8 @@ def effective_maps(ticket: Ticket, *, edges: Edges = kept_edges) -> Iterator[Eff
         True
     """
     for stages in target_layers(ticket):
-        yield (_single if len(stages) == 1 else _pair)(ticket, stages, edges)
+        maps = (_deep if len(stages) > 2 else _single if len(stages) == 1 else _pair)(ticket, stages, edges)
+        yield maps if len(stages) > 2 else _with_own_bias(ticket, stages[-1], maps, edges)
 
 
 def kept_rows(ticket: Ticket, name: str, edges: Edges) -> Iterator[tuple[int, np.ndarray]]:
@@ -97,6 +105,17 @@ def _single(ticket: Ticket, stages: list[Stage], edges: Edges) -> EffectiveMaps:
     return EffectiveMaps(stages[0].layer, np.ascontiguousarray(oriented), None, None)
 
 
+def _with_own_bias(ticket: Ticket, stage: Stage, maps: EffectiveMaps, edges: Edges) -> EffectiveMaps:
+    """The maps with the biases of the last stage, each on the first of the rows that belong to its unit."""
+    if stage.bias is None:
+        return maps
+    height, outputs = ticket.tensors[stage.bias].mask.shape[0], len(maps.positive)
+    bias = np.zeros(outputs) if maps.bias is None else maps.bias.copy()
+    rows, _, values = edges(ticket, stage.bias, 0, height)
+    bias[rows * (outputs // height)] += values
+    return replace(maps, bias=bias)
+
+
 def _pair(ticket: Ticket, stages: list[Stage], edges: Edges) -> EffectiveMaps:
     """Two stages with linear hidden units between them: each unit has one edge on its owner's side."""
     inner, outer = stages
@@ -104,6 +123,8 @@ def _pair(ticket: Ticket, stages: list[Stage], edges: Edges) -> EffectiveMaps:
     augmented = inputs + (inner.bias is not None)
     signed = is_signed(ticket, stages)
     by_input = isinstance(ticket.tensors[inner.weight].mask, OwnerMask)
+    if inner.activation != RELU:
+        return _gated(ticket, stages, edges)
     if by_input:
         owners, factors = _owners(ticket, inner.weight, inner.bias, edges)
         sums, rows = np.zeros((1 + signed, augmented, outputs)), kept_rows(ticket, outer.weight, edges)
@@ -115,6 +136,65 @@ def _pair(ticket: Ticket, stages: list[Stage], edges: Edges) -> EffectiveMaps:
             factor = factors[start + unit]
             sums[int(signed and factor < 0), owners[start + unit]] += factor * block[unit]
     return _split(inner.layer, sums.transpose(0, 2, 1) if by_input else sums, inputs)
+
+
+def _gated(ticket: Ticket, stages: list[Stage], edges: Edges) -> EffectiveMaps:
+    """A pair whose hidden units have another activation than ReLU, by its slopes, offset and curvature at 0."""
+    inner, outer = stages
+    act, signed = inner.activation, is_signed(ticket, stages)
+    inputs, outputs = (ticket.tensors[stage.weight].mask.shape[1] for stage in stages)
+    owners, factors = _owners(ticket, inner.weight, inner.bias, edges)
+    if act.offset:
+        owners[owners < 0] = inputs  # a unit without any edge is a constant, too
+    constants = act(torch.from_numpy(factors)).numpy()
+    weights, bias, residual = np.zeros((2, inputs, outputs)), np.zeros(outputs), np.zeros(outputs)
+    for start, block in kept_rows(ticket, outer.weight, edges):
+        for unit in np.flatnonzero(block.any(axis=1)):
+            owner, factor = owners[start + unit], factors[start + unit]
+            if owner == inputs:
+                bias += constants[start + unit] * block[unit]
+            elif owner >= 0:
+                slopes = (act.above, act.below) if factor > 0 else (act.below, act.above)
+                weights[:, owner] += np.outer(slopes, factor * block[unit])
+                bias += act.offset * block[unit]
+                residual += act.curvature * abs(factor) ** act.power * np.abs(block[unit])
+    positive, negative = (np.ascontiguousarray(path.T) for path in weights)
+    return EffectiveMaps(
+        inner.layer,
+        positive,
+        negative if signed else None,
+        bias if inner.bias is not None or act.offset else None,
+        None if act.exact else residual,
+    )
+
+
+def _deep(ticket: Ticket, stages: list[Stage], edges: Edges) -> EffectiveMaps:
+    """More than two stages, whose hidden units are never negative: the product of their matrices."""
+    *_, product = stage_maps(ticket, stages, edges)
+    return _split(stages[0].layer, product[None], ticket.tensors[stages[0].weight].mask.shape[1])
+
+
+def stage_maps(ticket: Ticket, stages: list[Stage], edges: Edges) -> Iterator[np.ndarray]:
+    """What the units of each stage are made of where no ReLU cuts anything off: `(units, inputs [+ 1])` float64.
+
+    The last column is the constant that the biases of the first stage make. Sums go over the units of the stage before
+    in ascending order, so that they are the same on every machine.
+
+    Args:
+        ticket: a strong ticket.
+        stages: of one target layer; all but the first have transposed weights and no bias.
+        edges: where kept edges and their values come from.
+    """
+    before = np.concatenate([block for _, block in _augmented_rows(ticket, stages[0], edges)])
+    yield before
+    for stage in stages[1:]:
+        total = np.zeros((ticket.tensors[stage.weight].mask.shape[1], before.shape[1]))
+        for start, block in kept_rows(ticket, stage.weight, edges):
+            for unit in np.flatnonzero(block.any(axis=1)):
+                columns, inputs = np.flatnonzero(block[unit]), np.flatnonzero(before[start + unit])
+                total[np.ix_(columns, inputs)] += np.outer(block[unit, columns], before[start + unit, inputs])
+        before = total
+        yield before
 
 
 def _split(layer: str, sums: np.ndarray, inputs: int) -> EffectiveMaps:

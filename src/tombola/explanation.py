@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import torch
 
-from .effective import EffectiveMaps, effective_maps, kept_edges, target_layers
-from .ticket import Stage, Ticket
+from .activations import RELU
+from .effective import EffectiveMaps, effective_maps, is_signed, kept_edges, target_layers
+from .ticket import Stage, Ticket, ticket_graph
 
 
-def explain(ticket: Ticket, layer: str, output: int, column: int | None) -> list[dict[str, Any]]:
+def explain(
+    ticket: Ticket, layer: str, output: int, column: int | None, *, tap: Sequence[int] = ()
+) -> list[dict[str, Any]]:
     """The terms of one weight of a strong ticket, in ascending order of units.
 
     Args:
@@ -19,11 +24,13 @@ def explain(ticket: Ticket, layer: str, output: int, column: int | None) -> list
         layer: name of the target layer.
         output: which output unit of the target; the first of its copies where it has several.
         column: which input unit of the target, or None for the bias.
+        tap: of a convolution: one number for each spatial axis.
 
     Returns:
-        For each kept hidden unit: `unit`, `path` ("x > 0", "x < 0", "constant", or "copy" of an earlier neuron),
-        `inner` and `outer`, two kept values, and their `product`. A copy has 1 for `inner`, or, where it is one of the
-        constant neuron that biases read, the value that it carries. Empty for a weight that was zeroed.
+        For each kept hidden unit: `unit`, `path` ("x > 0", "x < 0", "constant", or "copy" of an earlier neuron; "any x"
+        of a unit with equal slopes, "offset" of what it passes on at 0), `inner` and `outer`, two kept values, and
+        their `product`, times the unit's slope where that is not 1. A copy has 1 for `inner`, or, where it is one of
+        the constant neuron that biases read, the value that it carries. Empty for a weight that was zeroed.
 
     Raises:
         ValueError: if the ticket has no such layer or weight.
@@ -44,7 +51,7 @@ def explain(ticket: Ticket, layer: str, output: int, column: int | None) -> list
         )
     stages = groups[layer]
     _check_column(ticket, layer, column)
-    row = _position(ticket, stages[-1], output)
+    row = _position(ticket, stages[-1], _row(ticket, layer, output, column, tap))
     if len(stages) == 2:
         return _products(ticket, stages, row, column)
     earlier = next(before[-1] for before, group in pairwise(groups.values()) if group is stages)
@@ -58,6 +65,22 @@ def _check_column(ticket: Ticket, layer: str, column: int | None) -> None:
         raise ValueError(f"layer {layer!r} has no bias")
     if column is not None and not 0 <= column < inputs:
         raise ValueError(f"layer {layer!r} has no input {column}; inputs go from 0 to {inputs - 1}")
+
+
+def _row(ticket: Ticket, layer: str, output: int, column: int | None, tap: Sequence[int]) -> int:
+    """The number of a weight's row among the outputs of a layer: of its output, or of one tap of it."""
+    graph = ticket_graph(ticket)
+    window, outputs = graph.windows[layer], graph.shapes[layer][0]
+    kernel = () if window is None or column is None else window.kernel
+    if len(tap) != len(kernel) or any(not 0 <= t < k for t, k in zip(tap, kernel, strict=False)):
+        wanted = "no taps" if not kernel else f"a tap of the {' x '.join(map(str, kernel))} behind output and input"
+        raise ValueError(f"a weight of layer {layer!r} has {wanted}, got {list(tap)}")
+    if window is None:
+        return output
+    if not 0 <= output < outputs:
+        raise ValueError(f"layer {layer!r} has no output {output}; outputs go from 0 to {outputs - 1}")
+    place = graph.bias_tap(layer) if column is None else int(np.ravel_multi_index(tuple(tap), kernel))
+    return output * window.taps + (place or 0)
 
 
 def _position(ticket: Ticket, stage: Stage, unit: int) -> int:
@@ -79,6 +102,8 @@ def _kept_column(ticket: Ticket, name: str, column: int) -> dict[int, float]:
 
 def _products(ticket: Ticket, stages: list[Stage], row: int, column: int | None) -> list[dict[str, Any]]:
     """Terms of a pair of stages: a kept edge into a hidden unit, and one out of it."""
+    if stages[0].activation != RELU:
+        return _gated(ticket, stages, row, column)
     name = stages[0].weight if column is not None else stages[0].bias
     if name is None:
         return []
@@ -87,6 +112,24 @@ def _products(ticket: Ticket, stages: list[Stage], row: int, column: int | None)
         _term(unit, "constant" if column is None else "x > 0" if fed[unit] > 0 else "x < 0", fed[unit], used[unit])
         for unit in sorted(fed.keys() & used.keys())
     ]
+
+
+def _gated(ticket: Ticket, stages: list[Stage], row: int, column: int | None) -> list[dict[str, Any]]:
+    """The same for hidden units with another activation: slopes, constants and offsets."""
+    (inner, outer), act = stages, stages[0].activation
+    used = _kept_column(ticket, outer.weight, row)
+    if column is not None:
+        fed = _kept_column(ticket, inner.weight, column)
+        slope = act.above + act.below if is_signed(ticket, stages) and not act.linear else act.above
+        paths = {unit: "any x" if act.linear else "x > 0" if fed[unit] > 0 else "x < 0" for unit in fed}
+        return [
+            _term(unit, paths[unit], fed[unit], used[unit], slope=slope) for unit in sorted(fed.keys() & used.keys())
+        ]
+    owned = set(np.flatnonzero(ticket.tensors[inner.weight].mask.rows_kept()).tolist())
+    biases = {} if inner.bias is None else _kept_column(ticket, inner.bias, 0)
+    values = {unit: float(act(torch.tensor(biases.get(unit, 0.0), dtype=torch.float64))) for unit in used}
+    kinds = {unit: ("offset", act.offset) if unit in owned else ("constant", values[unit]) for unit in used}
+    return [_term(unit, *kinds[unit], used[unit]) for unit in sorted(used) if kinds[unit][1]]
 
 
 def _copies(ticket: Ticket, stage: Stage, earlier: Stage, row: int, column: int | None) -> list[dict[str, Any]]:
@@ -99,8 +142,8 @@ def _copies(ticket: Ticket, stage: Stage, earlier: Stage, row: int, column: int 
     return [_term(unit, "constant", float(carried[unit]), kept[unit]) for unit in sorted(kept) if carried[unit]]
 
 
-def _term(unit: int, path: str, inner: float, outer: float) -> dict[str, Any]:
-    return {"unit": unit, "path": path, "inner": inner, "outer": outer, "product": inner * outer}
+def _term(unit: int, path: str, inner: float, outer: float, *, slope: float = 1.0) -> dict[str, Any]:
+    return {"unit": unit, "path": path, "inner": inner, "outer": outer, "product": slope * inner * outer}
 
 
 def _constants(ticket: Ticket, stage: Stage) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -64,7 +65,7 @@ def realise(ticket: Ticket, *, form: str = "sparse") -> nn.Module:
         _add_collapsed(modules, ticket)
     else:
         parts = [_weights(ticket, stage) for stage in ticket.stages]
-        _add_stages(modules, ticket, _without_unused(parts) if form == "sparse" else parts)
+        _add_stages(modules, ticket, _without_unused(ticket.stages, parts) if form == "sparse" else parts)
     return nn.Sequential(modules)
 
 
@@ -81,7 +82,8 @@ def _graph_module(ticket: Ticket, graph: TicketGraph, form: str) -> nn.Module:
             if form == "collapsed":
                 parts = _collapsed(maps[node.name], stages[node.name], window)
             else:
-                parts = _pair(ticket, stages[node.name], window, used_only=form == "sparse")
+                make = _single if len(stages[node.name]) == 1 else _pair
+                parts = make(ticket, stages[node.name], window, used_only=form == "sparse")
         else:
             parts = [(node.name, operation(node))]
         taken = [results[name] for name in node.inputs]
@@ -100,15 +102,38 @@ def _pair(ticket: Ticket, stages: list[Stage], window: Window | None, *, used_on
     """The two stages of a layer, a ReLU between them and one behind where there is one."""
     inner, outer = (_weights(ticket, stage) for stage in stages)
     if used_only:
-        (inner, outer) = _without_unused([inner, outer])
+        inner, (weight, _) = _without_unused(stages, [inner, (outer[0], None)])
+        outer = weight, outer[1]
     point = None if window is None else Window(*[(size,) * len(window.kernel) for size in (1, 1, 0, 1)])
     names = [stage.weight for stage in stages]
     made = [
         (names[0], _affine_module(torch.from_numpy(inner[0]), inner[1], point)),
-        (f"{names[0]}_relu", nn.ReLU()),
+        (f"{names[0]}_{stages[0].activation.name}", stages[0].activation.module()),
         (names[1], _affine_module(as_filters(outer[0], window), outer[1], window)),
     ]
     return [*made, (f"{names[1]}_relu", nn.ReLU())] if stages[1].relu else made
+
+
+def _single(ticket: Ticket, stages: list[Stage], window: Window | None, *, used_only: bool) -> list[Named]:
+    """The one stage of a layer on copies of channels, all of which stay, and a ReLU behind where there is one."""
+    (stage,) = stages
+    assert stage.copies is not None
+    weight, bias = _weights(ticket, stage)
+    made = [(stage.weight, _affine_module(as_units(weight, stage.copies.size, window), bias, window))]
+    return [*made, (f"{stage.weight}_relu", nn.ReLU())] if stage.relu else made
+
+
+def as_units(matrix: np.ndarray, units: int, window: Window | None) -> Tensor:
+    """The rows `(units * taps, inputs)` of a layer as weights of it; without a window taps are flattened pixels.
+
+    Example:
+        >>> as_units(np.array([[1, 2], [3, 4], [5, 6], [7, 8]]), 2, None).tolist()
+        [[1, 3, 2, 4], [5, 7, 6, 8]]
+    """
+    if window is not None:
+        return as_filters(matrix, window)
+    taps = len(matrix) // units
+    return torch.from_numpy(np.ascontiguousarray(matrix.reshape(units, taps, -1).transpose(0, 2, 1)).reshape(units, -1))
 
 
 def _collapsed(maps: EffectiveMaps, stages: list[Stage], window: Window | None) -> list[Named]:
@@ -117,9 +142,11 @@ def _collapsed(maps: EffectiveMaps, stages: list[Stage], window: Window | None) 
     if maps.negative is not None:
         made.append((f"{maps.layer}_signs", SplitSigns()))
         weight = np.concatenate([maps.positive, -maps.negative], axis=1)
-    taps = 1 if window is None else window.taps
-    bias = None if maps.bias is None else maps.bias.reshape(-1, taps).sum(axis=1)
-    made.append((maps.layer, _affine_module(as_filters(weight, window), bias, window)))
+    units = len(weight) // (1 if window is None else window.taps)
+    if stages[-1].copies is not None:
+        units = stages[-1].copies.size
+    bias = None if maps.bias is None else maps.bias.reshape(units, -1).sum(axis=1)
+    made.append((maps.layer, _affine_module(as_units(weight, units, window), bias, window)))
     return [*made, (f"{maps.layer}_relu", nn.ReLU())] if stages[-1].relu else made
 
 
@@ -147,7 +174,7 @@ def _affine_module(weight: Tensor, bias: np.ndarray | None, window: Window | Non
 
 def _add_stages(modules: OrderedDict[str, nn.Module], ticket: Ticket, parts: list[Part]) -> None:
     for stage, part in zip(ticket.stages, parts, strict=True):
-        _add(modules, stage.weight, part, relu=stage.relu)
+        _add(modules, stage.weight, part, follows=stage.activation.module() if stage.relu else None)
 
 
 def _weights(ticket: Ticket, stage: Stage) -> Part:
@@ -162,11 +189,11 @@ def _masked(ticket: Ticket, name: str) -> np.ndarray:
     return np.where(unpack(ticket.tensors[name].mask), ticket.block(name, 0, rows), np.float32(0))
 
 
-def _without_unused(parts: list[Part]) -> list[Part]:
+def _without_unused(stages: Sequence[Stage], parts: list[Part]) -> list[Part]:
     """The stages without the units that no input or bias reaches, or that no output sees; at least one unit stays."""
     reached = [np.ones(parts[0][0].shape[1], np.bool_)]
-    for weight, bias in parts:
-        fed = np.asarray(weight[:, reached[-1]].any(axis=1))
+    for stage, (weight, bias) in zip(stages, parts, strict=True):
+        fed = np.asarray(weight[:, reached[-1]].any(axis=1)) | (stage.activation.offset != 0)  # those are not 0 at 0
         reached.append(fed if bias is None else np.logical_or(fed, bias != 0))
     reached[-1][:] = True  # outputs are what the network is for
     for k in range(len(parts) - 1, 0, -1):
@@ -185,21 +212,21 @@ def _add_collapsed(modules: OrderedDict[str, nn.Module], ticket: Ticket) -> None
         if maps.negative is not None:
             modules["signs"] = SplitSigns()
             weight = np.concatenate([maps.positive, -maps.negative], axis=1)
-        _add(modules, stages[0].layer, (weight, maps.bias), relu=stages[-1].relu)
+        _add(modules, stages[0].layer, (weight, maps.bias), follows=nn.ReLU() if stages[-1].relu else None)
 
 
-def _add(modules: OrderedDict[str, nn.Module], name: str, part: Part, *, relu: bool) -> None:
-    """Appends a Linear, and a ReLU where one follows, under names that nothing else has."""
+def _add(modules: OrderedDict[str, nn.Module], name: str, part: Part, *, follows: nn.Module | None) -> None:
+    """Appends a Linear, and what follows it, under names that nothing else has."""
     key = _free_key(modules, name)
     modules[key] = _linear(*part)
-    if relu:
-        modules[f"{key}_relu"] = nn.ReLU()
+    if follows is not None:
+        modules[f"{key}_{type(follows).__name__.lower()}"] = follows
 
 
 def _free_key(modules: OrderedDict[str, nn.Module], name: str) -> str:
     """A name that nothing else has, nor an attribute of a sequence."""
     key = name.replace(".", "_").replace("@", "_").replace("*", "_")
-    while key in modules or f"{key}_relu" in modules or hasattr(nn.Sequential, key):
+    while key in modules or any(one.startswith(f"{key}_") for one in modules) or hasattr(nn.Sequential, key):
         key += "_"
     return key
 

@@ -97,6 +97,44 @@ def test_the_ticket_does_not_depend_on_threads(tombola, tiny, tmp_path):
     assert differing <= {"ticket", "ticket_bytes", "seconds", "peak_rss_bytes"}
 
 
+def effective(ticket):
+    return load_ticket(ticket).record["effective_sha256"]
+
+
+def test_the_ticket_does_not_depend_on_the_engine(tombola, tiny, tmp_path):
+    pytest.importorskip("ray")
+    assert tombola("construct", *tiny, "-o", "here.ticket").code == 0
+    assert tombola("construct", *tiny, "-o", "there.ticket", "--engine", "ray", "--resume", "store").code == 0
+    assert effective(tmp_path / "here.ticket") == effective(tmp_path / "there.ticket")
+    assert len(list((tmp_path / "store").iterdir())) == 2
+
+
+def test_finished_layers_are_read_when_work_is_resumed(tombola, tiny, tmp_path, monkeypatch):
+    words = ("construct", *tiny, "--resume", "store")
+    assert tombola(*words, "-o", "first.ticket").code == 0
+
+    def built(*_, **__):
+        raise AssertionError("it was built again")
+
+    monkeypatch.setattr("tombola.strong._two_layer.solve_problem", built)
+    assert tombola(*words, "-o", "second.ticket").code == 0
+    assert effective(tmp_path / "first.ticket") == effective(tmp_path / "second.ticket")
+
+
+@pytest.mark.parametrize("words", [["--resume", "store"], ["--engine", "ray"]])
+def test_layers_that_depend_on_each_other_are_built_here_in_one_go(tombola, tiny, tmp_path, words):
+    result = tombola("construct", *tiny, "-o", "x.ticket", "--depth", "one-extra", *words)
+    assert (result.code, result.out) == (2, "")
+    assert "one_extra needs each layer for the one before it" in result.complaint
+    assert not (tmp_path / "x.ticket").exists()
+
+
+def test_a_folder_to_resume_from_is_a_folder(tombola, tiny):
+    result = tombola("construct", *tiny, "-o", "x.ticket", "--resume", "tiny.safetensors")
+    assert result.code == 2
+    assert "tiny.safetensors: File exists" in result.complaint
+
+
 def test_an_absolute_tolerance_is_in_the_unit_of_the_weights(tombola, tiny):
     record = tombola("construct", *tiny, "-o", "x.ticket", "--absolute", "--weight-epsilon", 0.002, "--json").record
     assert record["absolute"]

@@ -10,8 +10,9 @@ from tests.problems.tickets import ticket_of
 
 from tombola import load
 from tombola.errors import TicketFileError
+from tombola.ticket import content_sha256
 from tombola.ticket._container import read_container, write_container
-from tombola.ticket._file import FORMAT, _digest
+from tombola.ticket._file import FORMAT
 
 PLAIN, COPIES, MASKED = "two-layer, biases", "one-extra, biases", "masked, with a source"
 SAVED, ALLOWANCE = "masked, saved values", 2_500_000  # bytes that refusing a small file may take
@@ -35,7 +36,9 @@ def contents(tmp_path_factory):
 def write(path, text, arrays, **metadata):
     """A file with a right hash, whatever is in it."""
     with open(path, "wb") as file:
-        write_container(file, arrays, {"format": FORMAT, "ticket": text, "sha256": _digest(text, arrays), **metadata})
+        write_container(
+            file, arrays, {"format": FORMAT, "ticket": text, "sha256": content_sha256(text, arrays), **metadata}
+        )
 
 
 def refused(path, message):
@@ -339,7 +342,7 @@ MASKED_CHANGES = [
     (MASKED, "record|shapes", {}, "a shape for each of its tensors"),
     (MASKED, "tensors|0|transposed", True, "has a mask of shape"),
     (MASKED, "kind", "strong", "wanted an object with the entry"),
-    (MASKED, "stages", [{"layer": "a", "weight": "0.weight", "bias": None, "relu": True}], "and no stages"),
+    (MASKED, "stages", [{"layer": "a", "weight": "0.weight", "bias": None, "relu": True, "activation": None}], "and no stages"),
     (SAVED, "tensors|0|law", {"law": "uniform", "half_width": 1.0}, "has a law, but there is no source"),
 ]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import math
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from ._progress import progress
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tombola.engines import Workers
     from tombola.strong import Estimate
     from tombola.ticket import Ticket
     from tombola.training import SavedModel
@@ -33,6 +35,10 @@ def construct(  # noqa: PLR0913 - one parameter for each option
     target: options.TargetPath,
     output: options.Output = None,
     depth: options.DepthName = Depth.TWO_LAYER,
+    construction: options.ConstructionName = None,
+    activation: options.ActivationName = "relu",
+    law: options.LawName = "uniform",
+    bias: options.Biases = True,
     seed: options.Seed = 0,
     weight_epsilon: options.WeightEpsilon = 0.01,
     absolute: options.Absolute = False,
@@ -42,6 +48,8 @@ def construct(  # noqa: PLR0913 - one parameter for each option
     radius: options.Radius = 1.0,
     model: ModelName = None,
     threads: options.Threads = None,
+    engine: options.Engine = options.EngineName.THREADS,
+    resume: options.Resume = None,
     strict: options.Strict = False,
     dry_run: options.DryRun = False,
     as_json: AsJson = False,
@@ -52,19 +60,23 @@ def construct(  # noqa: PLR0913 - one parameter for each option
     if output is None and not dry_run:
         raise ValueError("name the file to write with -o, or ask for a prediction with --dry-run")
     saved = read_target(target, model)
-    objective = objective or default_objective(depth)
+    name = construction or depth.value
+    objective = objective or default_objective(name)
     recipe = {
         "seed": seed,
-        **functions(depth, objective),
+        **functions(name, objective),
         "tolerance": strong.Tolerance(weight_epsilon, absolute=absolute, epsilon=epsilon),
         "inputs": input_set(inputs, radius, saved),
     }
     if output is None or dry_run:
+        if name not in list(Depth):
+            raise ValueError(f"--dry-run predicts two-layer and one-extra; for {name} ask tombola recommend {target}")
         _print_estimate(strong.estimate(saved.model, example_of(saved), **recipe), as_json)
         return
     check_writable(output, target)
-    ticket = built(saved, "constructing", threads, recipe)
-    record, unmet = summary(ticket, depth, objective), _unmet(ticket) if strict else None
+    recipe["construction"] = on_parent(recipe["construction"], activation, law, bias)
+    ticket = built(saved, "constructing", workers(engine, threads, resume), recipe)
+    record, unmet = summary(ticket, name, objective), _unmet(ticket) if strict else None
     if unmet is None:
         record |= {"ticket": str(output), "ticket_bytes": ticket.save(output)}
     _print(record, target, ["--model", model] if model else [], as_json)
@@ -72,26 +84,40 @@ def construct(  # noqa: PLR0913 - one parameter for each option
         raise unmet
 
 
-def built(saved: SavedModel, label: str, threads: int | None, recipe: dict[str, Any]) -> Ticket:
+def workers(engine: options.EngineName, threads: int | None, store: Path | None) -> Workers:
+    """Who does the work, still without progress."""
+    from tombola.engines import Ray, Workers, in_process
+
+    return Workers(threads, engine=Ray() if engine is options.EngineName.RAY else in_process, store=store)
+
+
+def built(saved: SavedModel, label: str, workers: Workers, recipe: dict[str, Any]) -> Ticket:
     """The ticket that `strong.construct` makes of these arguments, with progress shown."""
     from tombola import strong
-    from tombola.engines import Workers
 
     with progress(label, "weights placed", text="kernels are compiled on first use") as report:
-        return strong.construct(saved.model, example_of(saved), workers=Workers(threads, report.add), **recipe)
+        return strong.construct(saved.model, example_of(saved), workers=replace(workers, progress=report.add), **recipe)
 
 
-def default_objective(depth: Depth) -> Objective:
+def default_objective(name: str) -> Objective:
     """What suits a construction: few edges, or small copies of neurons where copies add up their errors."""
-    return Objective.LIGHTEST if depth is Depth.ONE_EXTRA else Objective.SPARSEST
+    return Objective.LIGHTEST if name == Depth.ONE_EXTRA.value else Objective.SPARSEST
 
 
-def functions(depth: Depth, objective: Objective) -> dict[str, Callable[..., Any]]:
+def functions(name: str, objective: Objective) -> dict[str, Callable[..., Any]]:
     """The construction and the solver, as arguments of `strong.construct`."""
     from tombola import strong, subset_sum
 
-    construction = strong.one_extra if depth is Depth.ONE_EXTRA else strong.two_layer
-    return {"construction": construction, "solver": getattr(subset_sum, objective.value)}
+    return {"construction": strong.named_construction(name), "solver": getattr(subset_sum, objective.value)}
+
+
+def on_parent(construction: Callable[..., Any], activation: str, law: str, bias: bool) -> Callable[..., Any]:
+    """The construction on the random network that the options describe."""
+    from tombola.activations import parse_activation
+    from tombola.strong import Parent, on_parent
+
+    parent = Parent(parse_activation(activation), law.replace("-", "_"), bias)
+    return construction if parent.plain else on_parent(construction, parent)
 
 
 def _unmet(ticket: Ticket) -> Exception | None:
@@ -105,7 +131,7 @@ def _unmet(ticket: Ticket) -> Exception | None:
     return None
 
 
-def summary(ticket: Ticket, depth: Depth, objective: Objective) -> dict[str, Any]:
+def summary(ticket: Ticket, name: str, objective: Objective) -> dict[str, Any]:
     """What a ticket's report says, with the counts that follow from its masks, and room for its file."""
     proof, report, record = ticket.certificate, ticket.record["report"], ticket.record
     assert proof is not None
@@ -113,7 +139,8 @@ def summary(ticket: Ticket, depth: Depth, objective: Objective) -> dict[str, Any
     return {
         "ticket": None,
         "ticket_bytes": None,
-        "construction": depth.value,
+        "construction": name,
+        "activation": ticket.stages[0].activation.name.replace("_", "-"),
         "objective": objective.value,
         "seed": ticket.source.seed,
         "epsilon": record["options"]["tolerance"]["epsilon"],
@@ -123,7 +150,7 @@ def summary(ticket: Ticket, depth: Depth, objective: Objective) -> dict[str, Any
         "kept": ticket.kept,
         "depth": len(ticket.stages),
         "certificate": {
-            "set": proof.input_set.describe(record["target"]["layers"][0]["shape"][1]),
+            "set": proof.input_set.describe(math.prod(record["target"]["input_shape"])),
             "bound": proof.bound,
         },
     }

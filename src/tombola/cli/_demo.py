@@ -77,12 +77,13 @@ def _trained(path: Path) -> SavedModel:
 
 def _built(saved: SavedModel, where: Path, depth: Depth) -> dict[str, Any]:
     """A ticket for the target, saved; what it reports."""
+    from tombola.engines import Workers
     from tombola.strong import Box
 
-    objective, path = default_objective(depth), where / f"demo-{depth.value}.ticket"
-    recipe = {"seed": SEED, **functions(depth, objective), "inputs": Box(0.0, 1.0)}
-    ticket = built(saved, f"constructing the {depth.value} ticket", None, recipe)
-    return summary(ticket, depth, objective) | {"ticket": str(path), "ticket_bytes": ticket.save(path)}
+    objective, path = default_objective(depth.value), where / f"demo-{depth.value}.ticket"
+    recipe = {"seed": SEED, **functions(depth.value, objective), "inputs": Box(0.0, 1.0)}
+    ticket = built(saved, f"constructing the {depth.value} ticket", Workers(), recipe)
+    return summary(ticket, depth.value, objective) | {"ticket": str(path), "ticket_bytes": ticket.save(path)}
 
 
 def _print(where: Path, columns: dict[str, dict[str, Any]], seconds: float, as_json: bool) -> None:

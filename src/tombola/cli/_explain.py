@@ -10,7 +10,7 @@ import typer
 from ._options import AsJson, TicketPath, read_strong
 from ._output import print_json, print_table, shown, write
 
-WEIGHT = re.compile(r"(?P<layer>.+)\[ *(?P<output>\d+) *, *(?P<input>\d+|bias) *\]", re.ASCII)
+WEIGHT = re.compile(r"(?P<layer>.+)\[ *(?P<output>\d+) *, *(?P<input>\d+|bias) *(?P<tap>(, *\d+ *)*)\]", re.ASCII)
 
 
 def explain(
@@ -19,7 +19,8 @@ def explain(
         str,
         typer.Option(
             metavar="WEIGHT",
-            help="Layer, output and input in quotes, counted from 0: 'fc1[3,17]'; the bias is 'fc1[3,bias]'.",
+            help="Layer, output and input in quotes, counted from 0: 'fc1[3,17]'; the bias is 'fc1[3,bias]'; of a "
+            "convolution with the tap behind them: 'conv1[3,0,1,1]'.",
         ),
     ],
     as_json: AsJson = False,
@@ -27,9 +28,9 @@ def explain(
     """Show the kept random numbers whose products add up to one weight."""
     from tombola.explanation import explain as explained
 
-    layer, output, column = _parsed(weight)
+    layer, output, column, tap = _parsed(weight)
     loaded = read_strong(ticket, "explain")
-    terms = explained(loaded, layer, output, column)
+    terms = explained(loaded, layer, output, column, tap=tap)
     sums = {path: sum(term["product"] for term in terms if term["path"] == path) for path in _paths(terms)}
     record = {"weight": weight, "zeroed": not terms, "sums": sums, "terms": terms}
     if as_json:
@@ -52,12 +53,13 @@ def _print(title: str, record: dict[str, Any], report: dict[str, Any]) -> None:
     write(tolerance)
 
 
-def _parsed(weight: str) -> tuple[str, int, int | None]:
+def _parsed(weight: str) -> tuple[str, int, int | None, list[int]]:
     found = WEIGHT.fullmatch(weight)
     if not found:
         raise ValueError(f"a weight is written layer[output,input], for example 'fc1[3,17]', in quotes; got {weight!r}")
     column = found["input"]
-    return found["layer"], int(found["output"]), None if column == "bias" else int(column)
+    tap = [int(number) for number in re.findall(r"\d+", found["tap"], re.ASCII)]
+    return found["layer"], int(found["output"]), None if column == "bias" else int(column), tap
 
 
 def _paths(terms: list[dict[str, Any]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from ._options import AsJson, TicketPath
@@ -67,9 +68,13 @@ def _claims(record: dict[str, Any], path: Path) -> list[str]:
     from tombola.strong import input_set_from_json
 
     options, report, layers = record["options"], record["report"], record["target"]["layers"]
-    widths = " - ".join(str(layer["shape"][1]) for layer in layers) + f" - {layers[-1]['shape'][0]}"
+    shape = record["target"]["input_shape"]
+    if any(layer["window"] for layer in layers):
+        widths = f"{len(layers)} layers on {' x '.join(map(str, shape))}"
+    else:
+        widths = " - ".join(str(layer["shape"][1]) for layer in layers) + f" - {layers[-1]['shape'][0]}"
     unit = "" if report["absolute"] else " of the largest in its layer"
-    covered = input_set_from_json(record["certificate"]["input_set"]).describe(layers[0]["shape"][1])
+    covered = input_set_from_json(record["certificate"]["input_set"]).describe(math.prod(shape))
     return [
         *lines,
         f"target: {widths}, {shown(report['target_parameters'])} weights",
@@ -82,4 +87,6 @@ def _claims(record: dict[str, Any], path: Path) -> list[str]:
 def _law(law: str | dict[str, Any]) -> str:
     if isinstance(law, str):
         return law
+    if "base" in law:
+        return f"{law['law']} {_law(law['base'])}"
     return f"{law['law']}({', '.join(f'{value:g}' for key, value in law.items() if key != 'law')})"

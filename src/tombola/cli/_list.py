@@ -7,12 +7,18 @@ from typing import Annotated
 
 import typer
 
-from ._options import AsJson, Depth, Objective
+from ._options import AsJson, Objective
 from ._output import print_json, print_table
 
 CONSTRUCTIONS = {
-    Depth.TWO_LAYER: "two source layers for each target layer (Malach, Pensia, Fischer and Burkholz)",
-    Depth.ONE_EXTRA: "one source layer more than the target has (Burkholz)",
+    "two-layer": "two source layers for each target layer (Malach, Pensia, Fischer and Burkholz); the smallest",
+    "one-extra": "one source layer more than the target has (Burkholz)",
+    "depth-leveraged:K": "K + 1 narrower source layers for each target layer (after Burkholz)",
+    "pensia": "subset sums in blind blocks of logarithmic size (Pensia)",
+    "fixed-size:K": "exactly K edges for each weight (after Natale)",
+    "golden-ratio": "a greedy walk over log-uniform weights, without any search (after Orseau)",
+    "malach-product": "one edge for each weight, whose product with the unit's own is close (after Malach)",
+    "malach-box": "one edge for each weight, both factors close: the first proof (Malach)",
 }
 OBJECTIVES = {
     Objective.SPARSEST: "fewest kept edges per weight within the tolerance",
@@ -45,7 +51,7 @@ def list_names(
 def _names(topic: Topic) -> dict[str, str]:
     """What each name stands for; torch is imported for models and data only."""
     if topic is Topic.CONSTRUCTIONS:
-        return {key.value: text for key, text in CONSTRUCTIONS.items()}
+        return dict(CONSTRUCTIONS)
     if topic is Topic.OBJECTIVES:
         return {key.value: text for key, text in OBJECTIVES.items()}
     from tombola import data, models

@@ -20,6 +20,7 @@ from ._explain import explain
 from ._info import info
 from ._list import list_names
 from ._output import discard_output, write
+from ._recommend import recommend
 from ._train import train
 from ._verify import verify
 
@@ -44,6 +45,7 @@ VERBS = {
         "Find a network in a random one, and prove it.",
         "tombola construct target.safetensors --seed 7 -o lenet.ticket",
     ),
+    recommend: ("Predict what each construction needs.", "tombola recommend target.safetensors"),
     verify: ("Check everything that a ticket claims.", "tombola verify lenet.ticket --target target.safetensors"),
     info: ("Show what a ticket holds.", "tombola info lenet.ticket"),
     explain: ("Take one weight apart.", "tombola explain lenet.ticket --weight 'fc1[3,17]'"),

@@ -33,6 +33,7 @@ FIGURES = {
     "certified_bound": "output error, 2-norm, proved at most",
     "attack_error": "largest found by gradient ascent",
     "max_output_error": "largest seen at all",
+    "output_range": "range of the target's outputs, 2-norm",
     "agreement": "same prediction",
     "accuracy_target": "accuracy of the target",
     "accuracy_ticket": "accuracy of the ticket",

@@ -5,6 +5,7 @@ from ._graph import INPUT, LAYER, AffineLayer, Graph, Node, Window, is_chain, is
 from ._operation import ACTIVATIONS, operation
 from ._read import SUPPORTED, evaluating, read_graph
 from ._run import affine, as_filters, run
+from ._streams import Streams, Units
 
 __all__ = [
     "ACTIVATIONS",
@@ -14,6 +15,8 @@ __all__ = [
     "AffineLayer",
     "Graph",
     "Node",
+    "Streams",
+    "Units",
     "Window",
     "affine",
     "as_filters",

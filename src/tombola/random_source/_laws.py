@@ -115,7 +115,27 @@ class LogUniform:
         return float(self.low), natural_log(self.high / self.low)
 
 
-Law = Uniform | Normal | SignedConstant | LogUniform
+Plain = Uniform | Normal | SignedConstant | LogUniform
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """Rows in pairs: row 2k is row k of a tensor of another law, and row 2k + 1 is minus that.
+
+    A ReLU layer whose weights come in such pairs, on both of its sides, looks linear: `relu(z) - relu(-z) = z`.
+
+    Example:
+        >>> from tombola.random_source import Source
+        >>> values = Source(1).block("fc", Mirrored(Uniform(1.0)), range(4), range(3))
+        >>> bool((values[::2] == -values[1::2]).all())
+        True
+    """
+
+    base: Plain
+    name: ClassVar[str] = "mirrored"
+
+
+Law = Plain | Mirrored
 LAWS = {law.name: law for law in (Uniform, Normal, SignedConstant, LogUniform)}
 
 
@@ -126,6 +146,8 @@ def law_to_json(law: Law) -> dict[str, Any]:
         >>> law_to_json(LogUniform(0.5))
         {'law': 'log_uniform', 'low': 0.5, 'high': 1.0}
     """
+    if isinstance(law, Mirrored):
+        return {"law": law.name, "base": law_to_json(law.base)}
     return {"law": law.name} | {name: float(value) for name, value in asdict(law).items()}
 
 
@@ -138,12 +160,19 @@ def law_from_json(record: Mapping[str, Any]) -> Law:
     Example:
         >>> law_from_json({"law": "cauchy", "scale": 1.0})
         Traceback (most recent call last):
-        ValueError: unknown law 'cauchy'; known are uniform, normal, signed_constant, log_uniform
+        ValueError: unknown law 'cauchy'; known are uniform, normal, signed_constant, log_uniform, mirrored
     """
     name = record.get("law")
+    if name == Mirrored.name:
+        base = record.get("base")
+        if set(record) != {"law", "base"} or not isinstance(base, Mapping) or base.get("law") == name:
+            raise ValueError(f"law {name} takes another law as its base; got {dict(record)}")
+        found = law_from_json(base)
+        assert not isinstance(found, Mirrored)
+        return Mirrored(found)
     law = LAWS.get(name) if isinstance(name, str) else None
     if law is None:
-        raise ValueError(f"unknown law {name!r}; known are {', '.join(LAWS)}")
+        raise ValueError(f"unknown law {name!r}; known are {', '.join([*LAWS, Mirrored.name])}")
     numbers = {key: value for key, value in record.items() if key != "law"}
     wanted = [field.name for field in fields(law)]
     if set(numbers) != set(wanted) or not all(type(value) in (int, float) for value in numbers.values()):

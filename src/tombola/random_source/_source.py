@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tombola.engines import map_blocks
 
-from ._laws import Law
+from ._laws import Law, Mirrored, Plain
 
 CHUNK = 1 << 20  # values a thread makes at a time
 
@@ -72,6 +72,10 @@ class Source:
         """
         chosen = _checked_rows(rows)
         _check_columns(columns)
+        if isinstance(law, Mirrored):
+            values = self.block(name, law.base, chosen // 2, columns, threads=threads)
+            values[chosen % 2 == 1] *= -1
+            return values
         values = np.empty((chosen.size, len(columns)), np.float32)
         if values.size:
             step = max(1, CHUNK // len(columns))
@@ -84,7 +88,7 @@ class Source:
             )
         return values
 
-    def _filler(self, name: str, law: Law, columns: range) -> Callable[[np.ndarray, np.ndarray], None]:
+    def _filler(self, name: str, law: Plain, columns: range) -> Callable[[np.ndarray, np.ndarray], None]:
         """The kernel with all but its rows bound."""
         from ._kernels import fill_rows
 
@@ -104,6 +108,9 @@ class Source:
         rows, columns = matrix_shape(shape)
         if torch.device(device).type == "cpu":
             return torch.from_numpy(self.block(name, law, range(rows), range(columns))).reshape(tuple(shape))
+        if isinstance(law, Mirrored):
+            base = self.tensor(name, law.base, (-(-rows // 2), columns), device=device)
+            return torch.stack([base, -base], dim=1).flatten(0, 1)[:rows].reshape(tuple(shape))
         from ._torch import values_on_device, words_on_device
 
         counters = torch.arange(-(-columns // 4), device=device)

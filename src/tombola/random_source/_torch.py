@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from . import _tables as tables
-from ._laws import Law
+from ._laws import Plain
 from ._tables import LN2_HIGH, LN2_LOW
 
 WORD = 0xFFFFFFFF
@@ -31,7 +31,7 @@ def words_on_device(key: tuple[int, int], rows: Tensor, counters: Tensor, genera
     return torch.stack([c0, c1, c2, c3], dim=2).reshape(rows.numel(), -1)
 
 
-def values_on_device(words: Tensor, law: Law) -> Tensor:
+def values_on_device(words: Tensor, law: Plain) -> Tensor:
     """Values float32 of a law from words int64 of the same shape."""
     first, second = law.parameters
     negative = words < 2**31

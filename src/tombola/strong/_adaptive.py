@@ -16,7 +16,7 @@ import numpy as np
 from tombola.engines import map_blocks
 from tombola.subset_sum import SubsetSums
 
-from ._problem import FreeUnits, Problem
+from ._problem import NOBODY, FreeUnits, Problem
 
 OFFER = 256  # free units to choose among
 LAST_OFFER = 12  # fewer towards the end, so that no long tail of unowned units remains
@@ -59,9 +59,19 @@ class PortSolution:
     edges: int
 
 
-def grow_pools(problem: Problem, free: FreeUnits, *, progress: Callable[[int], None], tail: bool = True) -> list[Pool]:
-    """A pool for every port, chosen in the order of difficulty; without `tail` the last ports choose as freely."""
-    pools = [Pool(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in problem.columns]
+def grow_pools(
+    problem: Problem,
+    free: FreeUnits,
+    *,
+    progress: Callable[[int], None],
+    tail: bool = True,
+    pools: list[Pool] | None = None,
+) -> list[Pool]:
+    """A pool for every port, chosen in the order of difficulty; without `tail` the last ports choose as freely.
+
+    Pools that are given are extended where they do not suffice.
+    """
+    pools = [Pool(NOBODY, np.empty(0, np.float32)) for _ in problem.columns] if pools is None else list(pools)
     order = problem.order()
     for done, port in enumerate(order.tolist()):
         left = len(order) - done
@@ -130,14 +140,28 @@ def compressed(offered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def solve_problem(
-    problem: Problem, solver: Solver, *, threads: int | None, progress: Callable[[int], None]
+    problem: Problem,
+    solver: Solver,
+    *,
+    threads: int | None,
+    progress: Callable[[int], None],
+    pools: list[Pool] | None = None,
+    taken: np.ndarray = NOBODY,
 ) -> tuple[list[Pool], list[PortSolution]]:
     """Pools and kept edges for all ports: grow, solve in parallel, repair what the grid let through.
 
     The answer does not depend on `threads`.
+
+    Args:
+        problem: units, ports and targets.
+        solver: of subset sums.
+        threads: that solve ports at the same time.
+        progress: called with the number of targets done.
+        pools: units that ports have to begin with; none where this is None.
+        taken: units that are not free, those of `pools` among them.
     """
-    free = FreeUnits(problem)
-    pools = grow_pools(problem, free, progress=progress)
+    free = FreeUnits(problem, taken)
+    pools = grow_pools(problem, free, progress=progress, pools=pools)
     blocks = [range(start, min(start + BLOCK, len(pools))) for start in range(0, len(pools), BLOCK)]
     solved = map_blocks(
         lambda block: [solve_port(problem, port, pools[port], solver) for port in block], blocks, threads=threads

@@ -16,7 +16,7 @@ from ._parts import blocks
 from ._slope import slope_bound
 from ._spectral import spectral_bound
 
-NUMBERS = ("bound", "spectral", "interval")
+NUMBERS = ("bound", "spectral", "interval", "residual")
 OPTIONAL = ("slope", "attack")  # None where nobody looked for them
 SEQUENCES = ("per_layer", "amplification")
 
@@ -27,7 +27,7 @@ class Certificate:
 
     Attributes:
         input_set: the set.
-        bound: the least of the three that follow, or of the two that are there.
+        bound: the least of the three that follow, or of the two that are there, plus the residual.
         spectral: by the norms of the layers, one after the other.
         slope: by the slopes of all ReLUs together; None for a network so large that this would cost more than all else.
         interval: by intervals.
@@ -35,6 +35,7 @@ class Certificate:
             share is the one to construct with a smaller tolerance.
         amplification: per layer, the largest row sum of moduli in the ticket over that in the target. 1 for a ticket
             that sees every unit once; more where a weight is put together from several noisy copies of a unit.
+        residual: what the curvature of hidden units adds to the error; 0 where they are piecewise linear.
         attack: the largest error found by searching for a bad input, a lower bound of what `bound` bounds from above;
             None if nobody searched.
     """
@@ -47,6 +48,7 @@ class Certificate:
     per_layer: tuple[float, ...]
     amplification: tuple[float, ...]
     attack: float | None = None
+    residual: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """The certificate as plain data; `from_json` takes it back."""
@@ -64,11 +66,11 @@ class Certificate:
         expected = {"input_set", *NUMBERS, *OPTIONAL, *SEQUENCES}
         if set(data) != expected:
             raise ValueError(f"a certificate has the fields {sorted(expected)}, not {sorted(data)}")
-        bound, spectral, interval = (float(data[name]) for name in NUMBERS)
+        bound, spectral, interval, residual = (float(data[name]) for name in NUMBERS)
         slope, attack = (None if data[name] is None else float(data[name]) for name in OPTIONAL)
         per_layer, amplification = (tuple(map(float, data[name])) for name in SEQUENCES)
         input_set = input_set_from_json(data["input_set"])
-        return cls(input_set, bound, spectral, slope, interval, per_layer, amplification, attack)
+        return cls(input_set, bound, spectral, slope, interval, per_layer, amplification, attack, residual)
 
 
 def certificate(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,6 +16,25 @@ from tombola.graph import AffineLayer, Graph, Node, Window, affine, as_filters, 
 from ._layer import TargetLayer
 
 Side = Literal["target", "ticket"]
+
+
+@dataclass(frozen=True, eq=False)
+class Wide:
+    """How the units of a ticket's layer differ from the channels of the target's, where it has copies of these.
+
+    Attributes:
+        owner: `(units,)` int64, the channel that each unit is a copy of; 0 for what is none, with zeros for weights.
+        gap: what a unit's weights, summed over copies of each input, differ by from those of the channel.
+        bias_gap: `(units,)`, the same for biases.
+        rounding: bounds the sum of the moduli of all rounding errors in the two.
+        copied: whether its inputs are copies, too, and then of any sign.
+    """
+
+    owner: Tensor
+    gap: Tensor
+    bias_gap: Tensor
+    rounding: float
+    copied: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +51,9 @@ class ComparedLayer:
         ticket_bias: its effective bias.
         window: of a convolution.
         relu: whether a ReLU follows.
+        residual: `(outputs,)`, what curved hidden units add at most where inputs have modulus 1.
+        power: for inputs of another modulus, the power of it to multiply that with.
+        wide: where the ticket has copies of channels; its weights and biases are then those of its units.
     """
 
     target: Tensor
@@ -41,6 +63,9 @@ class ComparedLayer:
     ticket_bias: Tensor
     window: Window | None
     relu: bool
+    residual: Tensor
+    power: float = 1.0
+    wide: Wide | None = None
 
     @property
     def signed(self) -> bool:
@@ -50,9 +75,16 @@ class ComparedLayer:
     @property
     def gap(self) -> Tensor:
         """Ticket minus target; where signed, on the parts `(max(x, 0), max(-x, 0))` side by side."""
+        if self.wide is not None:
+            return self.wide.gap
         if self.negative is None:
             return self.positive - self.target
         return torch.cat([self.positive - self.target, self.target - self.negative], dim=1)
+
+    @property
+    def bias_gap(self) -> Tensor:
+        """The ticket's bias minus the target's."""
+        return self.ticket_bias - self.target_bias if self.wide is None else self.wide.bias_gap
 
     def apply(self, side: Side, x: Tensor) -> Tensor:
         """What one of the two layers makes of inputs `(n, inputs, ...)`, before any ReLU."""
@@ -109,29 +141,42 @@ class ComparedGraph:
         return result.relu() if layer.relu else result
 
 
-def compared_graph(graph: Graph, layers: Iterable[TargetLayer], maps: Iterable[EffectiveMaps]) -> ComparedGraph:
+def compared_graph(
+    graph: Graph, layers: Iterable[TargetLayer], maps: Iterable[EffectiveMaps], powers: Iterable[float]
+) -> ComparedGraph:
     """The graph of a target with the effective weights of a two-layer ticket beside its own.
 
     Raises:
         ValueError: if the ticket has other layers or shapes than the target.
     """
     found = {}
-    for one, layer, effective in zip(graph.layers, layers, maps, strict=True):
+    for one, layer, effective, power in zip(graph.layers, layers, maps, powers, strict=True):
         if effective.layer != layer.name or effective.positive.shape != layer.weight.shape:
             raise ValueError(
                 f"the ticket has {effective.layer!r} of shape {effective.positive.shape} where the target has "
                 f"{layer.name!r} of shape {layer.weight.shape}: it is a ticket for another target"
             )
-        found[layer.name] = _compared(one, layer, effective)
+        found[layer.name] = replace(_compared(one, layer, effective), power=power)
+    return ComparedGraph(graph.nodes, found, graph.input_shape)
+
+
+def target_graph(graph: Graph) -> ComparedGraph:
+    """A target next to itself."""
+    found = {}
+    for one in graph.layers:
+        weight, zeros = one.weight.double(), torch.zeros(len(one.weight), dtype=torch.float64)
+        bias = zeros if one.bias is None else one.bias.double()
+        found[one.name] = ComparedLayer(weight, bias, weight, None, bias, one.window, one.relu, zeros)
     return ComparedGraph(graph.nodes, found, graph.input_shape)
 
 
 def _compared(one: AffineLayer, layer: TargetLayer, effective: EffectiveMaps) -> ComparedLayer:
     outputs = len(one.weight)
     bias = torch.zeros(outputs, dtype=torch.float64)
-    ticket_bias = bias
-    if effective.bias is not None:
-        ticket_bias = torch.from_numpy(effective.bias[layer.bias_tap :: layer.taps].copy())
+    ticket_bias, residual = (
+        bias if rows is None else torch.from_numpy(rows.reshape(outputs, -1).sum(axis=1))
+        for rows in (effective.bias, effective.residual)
+    )
     return ComparedLayer(
         one.weight.double(),
         bias if one.bias is None else one.bias.double(),
@@ -140,4 +185,5 @@ def _compared(one: AffineLayer, layer: TargetLayer, effective: EffectiveMaps) ->
         ticket_bias,
         one.window,
         one.relu,
+        residual,
     )

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 
 from tombola.effective import EffectiveMaps, target_layers
+from tombola.errors import UnsupportedModuleError
 from tombola.graph import Graph
 from tombola.ticket import Ticket
 
 from ._attack import AttackResult, attack
 from ._certificate import Certificate, certificate
-from ._compared_graph import ComparedGraph, compared_graph
+from ._compared_graph import ComparedGraph, ComparedLayer, compared_graph
 from ._effective import EffectiveLayer, split_signs
 from ._graph_certificate import graph_attack, graph_certificate
 from ._input_sets import InputSet
 from ._layer import TargetLayer
 from ._one_extra import with_constants
+from ._wide_graph import wide_graph
 
 Compared = list[EffectiveLayer] | ComparedGraph
 CHAIN_STEPS, GRAPH_STEPS = 200, 60  # of an attack
@@ -36,9 +39,47 @@ def compare(ticket: Ticket, graph: Graph, layers: list[TargetLayer], maps: Itera
     Raises:
         ValueError: if the ticket is one for another target: names or shapes differ.
     """
-    if graph.is_dense_chain():
+    maps = list(maps)
+    curved = any(one.residual is not None for one in maps)
+    if graph.is_dense_chain() and not curved:
         return effective_layers(ticket, layers, maps)
-    return compared_graph(graph, layers, maps)
+    if any(stage.copies is not None for stage in ticket.stages):
+        found = "curved hidden units below copies of the target's units"
+        if curved:
+            raise UnsupportedModuleError("", found, ("piecewise linear activations in one_extra, any in two_layer",))
+        return wide_graph(ticket, graph, layers, maps)
+    return compared_graph(graph, layers, maps, [group[0].activation.power for group in target_layers(ticket)])
+
+
+def weight_errors(compared: Compared) -> Iterator[np.ndarray]:
+    """|effective - target| of all weights and biases, layer by layer."""
+    if isinstance(compared, ComparedGraph):
+        yield from map(_filter_errors, compared.layers.values())
+        return
+    inputs = np.arange(compared[0].target.shape[1])
+    for one in compared:
+        yield _errors(one, inputs)
+        inputs = one.owners
+
+
+def _filter_errors(layer: ComparedLayer) -> np.ndarray:
+    bias = layer.bias_gap.abs()
+    return np.concatenate([layer.gap.abs().flatten().numpy(), bias.numpy()])
+
+
+def _errors(one: EffectiveLayer, inputs: np.ndarray) -> np.ndarray:
+    """|effective - target| of a layer's weights and biases, summed over the copies of each input neuron."""
+    width = one.target.shape[1]
+    found = one.ticket
+    if not np.array_equal(inputs, np.arange(width)):
+        copying = csr_array((np.ones(inputs.size), (inputs, np.arange(inputs.size))), shape=(width, inputs.size))
+        found = (copying @ one.ticket.T).T
+    errors = np.abs(found - one.target[one.owners])
+    if not one.has_bias:
+        return errors
+    target, ticket = (np.zeros(1) if bias is None else bias for bias in (one.target_bias, one.ticket_bias))
+    bias = np.abs(ticket - (target[one.owners] if one.target_bias is not None else target))
+    return np.concatenate([errors, np.broadcast_to(bias, len(errors))[:, None]], axis=1)
 
 
 def certify(compared: Compared, input_set: InputSet) -> Certificate:

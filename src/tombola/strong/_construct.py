@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from tombola import __version__
+from tombola.activations import RELU
 from tombola.effective import effective_maps, maps_sha256
 from tombola.engines import Workers
 from tombola.errors import ToleranceError
@@ -24,9 +25,10 @@ from tombola.ticket import Ticket
 
 from ._adaptive import Solver
 from ._ball import Ball
-from ._comparison import certify, compare
+from ._compared_graph import ComparedGraph
+from ._comparison import Compared, certify, compare, weight_errors
 from ._input_sets import InputSet
-from ._layer import LISTED, BuiltLayer, Recipe, TargetLayer
+from ._layer import LISTED, BuiltLayer, Parent, Recipe, TargetLayer
 from ._targets import described, targets
 from ._tolerance import Tolerance
 from ._two_layer import two_layer
@@ -51,8 +53,8 @@ def construct(
     No weight is trained and nothing is drawn again: the source is fixed by its seed, only edges are chosen.
 
     Args:
-        model: the target at float32; `graph.SUPPORTED` lists what it may be made of. `one_extra` takes dense layers
-            with ReLU only.
+        model: the target at float32; `graph.SUPPORTED` lists what it may be made of. `one_extra` takes no additions of
+            the network's own input.
         example: one batch of inputs; fixes the input shape.
         seed: of the random parent network.
         construction: `two_layer` (depth 2L) or `one_extra` (depth L + 1).
@@ -60,7 +62,7 @@ def construct(
         tolerance: how close to come; default: every weight within 1 % of the largest of its layer.
         inputs: the set over which the output error is certified; default: the unit ball. If it holds no negative
             inputs, the first layer is built for positive inputs only, at half the size.
-        workers: threads and progress; the ticket does not depend on it.
+        workers: threads, progress, engine and where finished layers are kept; the ticket does not depend on it.
 
     Returns:
         The ticket. Its report says how many weights miss the tolerance (normally none), its certificate bounds the
@@ -81,17 +83,27 @@ def construct(
     tolerance, inputs, workers = tolerance or Tolerance(), inputs or Ball(1.0), workers or Workers()
     graph = read_graph(model, example)
     source = Source(seed)
-    recipe = Recipe(graph, source, solver, workers.threads, workers.progress)
+    recipe = Recipe(
+        graph,
+        source,
+        solver,
+        workers.threads,
+        workers.progress,
+        engine=workers.engine,
+        store=workers.store,
+        inputs=inputs,
+    )
     for attempt in range(ATTEMPTS):
         layers = targets(graph, tolerance, inputs)
         built = construction(layers, recipe)
-        ticket = _certified(_assembled(built, source), graph, layers, inputs)
+        ticket, compared = _certified(_assembled(built, source), graph, layers, inputs)
         proved = ticket.record["certificate"]["bound"]
         if tolerance.epsilon is None or proved <= tolerance.epsilon or attempt == ATTEMPTS - 1:
             break
         tolerance = replace(tolerance, weight_epsilon=tolerance.weight_epsilon * 0.8 * tolerance.epsilon / proved)
     options = {"construction": construction.__name__, "solver": _name(solver), "tolerance": asdict(tolerance)}
-    summary = _report(built, layers, tolerance) | {"seconds": time.perf_counter() - started}
+    reached = _remeasured(built, layers, compared)
+    summary = _report(reached, layers, tolerance) | {"seconds": time.perf_counter() - started}
     return replace(
         ticket,
         record={
@@ -102,6 +114,25 @@ def construct(
             "version": __version__,
         },
     )
+
+
+def on_parent(construction: Construction, parent: Parent) -> Construction:
+    """A construction on another kind of random network than ReLU units with uniform weights.
+
+    Example:
+        >>> import torch
+        >>> from tombola.activations import activation
+        >>> target, tanh = nn.Linear(4, 2), Parent(activation("tanh"))
+        >>> ticket = construct(target, torch.zeros(1, 4), construction=on_parent(two_layer, tanh))
+        >>> 0 < ticket.certificate.residual < ticket.certificate.bound
+        True
+    """
+
+    def on_it(layers: list[TargetLayer], recipe: Recipe) -> list[BuiltLayer]:
+        return construction(layers, replace(recipe, parent=parent))
+
+    on_it.__name__ = construction.__name__
+    return on_it
 
 
 def require_met(ticket: Ticket) -> None:
@@ -120,12 +151,25 @@ def _assembled(built: Sequence[BuiltLayer], source: Source) -> Ticket:
     return Ticket("strong", source, tensors, stages, record={"signed_layers": signed})
 
 
-def _certified(ticket: Ticket, graph: Graph, layers: list[TargetLayer], inputs: InputSet) -> Ticket:
+def _certified(ticket: Ticket, graph: Graph, layers: list[TargetLayer], inputs: InputSet) -> tuple[Ticket, Compared]:
     """The ticket with its hashes and its certificate, both from the effective weights that the masks really have."""
     maps = list(effective_maps(ticket))
-    proof = certify(compare(ticket, graph, layers, maps), inputs)
+    compared = compare(ticket, graph, layers, maps)
     hashes = {"fingerprints": ticket.fingerprints(), "effective_sha256": maps_sha256(maps)}
-    return replace(ticket, record={**ticket.record, **hashes, "certificate": proof.to_json()})
+    record = {**ticket.record, **hashes, "certificate": certify(compared, inputs).to_json()}
+    return replace(ticket, record=record), compared
+
+
+def _remeasured(built: list[BuiltLayer], layers: list[TargetLayer], compared: Compared) -> list[BuiltLayer]:
+    """The layers with the errors of their effective weights, where hidden units or constants are not those of ReLU."""
+    plain = all(stage.activation == RELU for layer in built for stage in layer.stages)
+    copied = any(stage.copies is not None for layer in built for stage in layer.stages)
+    if plain and not (copied and isinstance(compared, ComparedGraph)):
+        return built
+    return [
+        replace(one, errors=errors.astype(np.float32).ravel(), failures=int((errors > layer.tolerance).sum()))
+        for one, layer, errors in zip(built, layers, weight_errors(compared), strict=True)
+    ]
 
 
 def _report(built: Sequence[BuiltLayer], layers: Sequence[TargetLayer], tolerance: Tolerance) -> dict[str, Any]:
@@ -155,13 +199,14 @@ def _report(built: Sequence[BuiltLayer], layers: Sequence[TargetLayer], toleranc
 def _row(built: BuiltLayer, layer: TargetLayer, scale: float, tolerance: Tolerance) -> dict[str, Any]:
     """What was reached in one layer."""
     parameters = layer.parameters
+    count = parameters.size - layer.absent
     epsilon = layer.tolerance if tolerance.absolute else tolerance.weight_epsilon
     return {
         "layer": layer.name,
-        "target_parameters": parameters.size,
-        "zeroed": int((np.abs(parameters) <= layer.tolerance).sum()),
+        "target_parameters": count,
+        "zeroed": int((np.abs(parameters) <= layer.tolerance).sum()) - layer.absent,
         "tolerance": layer.tolerance,
-        "counting_bound": counting_bound(parameters.size, epsilon),
+        "counting_bound": counting_bound(count, epsilon),
         "source_parameters": sum(math.prod(tensor.mask.shape) for tensor in built.tensors.values()),
         "units": built.tensors[built.stages[0].weight].mask.shape[0],
         "kept": sum(tensor.mask.kept for tensor in built.tensors.values()),

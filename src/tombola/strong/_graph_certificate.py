@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from tombola.graph import LAYER, signs
+from tombola.graph import signs
 
 from ._attack import AttackResult, ascend
 from ._certificate import Certificate
@@ -28,22 +28,28 @@ def graph_certificate(graph: ComparedGraph, input_set: InputSet) -> Certificate:
         ValueError: if a layer takes one sign only and the set holds negative inputs.
     """
     _check_signs(graph, input_set)
-    spectral = graph_spectral_bound(graph, input_set)
-    interval, _ = graph_interval_bound(graph, input_set)
+    interval, reaches = graph_interval_bound(graph, input_set)
+    spectral = graph_spectral_bound(graph, input_set, reaches)
     contributions = tuple(float(one) for one in spectral.gaps)
     total = float(np.sum(spectral.gaps)) * (1 + 1e-15 * len(contributions))
     amplification = tuple(
         float(one.positive.abs().flatten(1).sum(1).max() / one.target.abs().flatten(1).sum(1).max().clamp(min=1e-300))
         for one in graph.layers.values()
     )
-    return Certificate(input_set, min(total, interval), total, None, interval, contributions, amplification)
+    bound = (min(total, interval) + spectral.residual) * (1 + 1e-15)
+    return Certificate(
+        input_set, bound, total, None, interval, contributions, amplification, residual=spectral.residual
+    )
 
 
 def _check_signs(graph: ComparedGraph, input_set: InputSet) -> None:
     relu = {name for name, layer in graph.layers.items() if layer.relu}
     negative = signs(graph.nodes, relu, input_signed=not input_set.is_nonnegative())
     for node in graph.nodes:
-        if node.op == LAYER and negative[node.inputs[0]] and not graph.layers[node.name].signed:
+        layer = graph.layers.get(node.name)
+        if layer is None or layer.signed or (layer.wide is not None and layer.wide.copied):
+            continue
+        if negative[node.inputs[0]]:
             raise ValueError(
                 f"layer {node.name!r} takes one sign only, and its inputs can be negative; "
                 "certify the ticket over a non-negative set"

@@ -5,16 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
+from tombola.activations import RELU, Activation
+from tombola.engines import Engine, in_process
 from tombola.graph import Graph
 from tombola.random_source import Source
 from tombola.ticket import BitMask, MaskedTensor, Stage
 
 from ._adaptive import Pool, PortSolution, Solver
+from ._input_sets import InputSet
 
 Progress = Callable[[int], None]
+LAWS = ("uniform", "normal", "signed_constant", "looks_linear")
 LISTED = 1000  # failures that are reported one by one
 
 
@@ -34,6 +39,9 @@ class TargetLayer:
         tolerance: the largest |effective weight - target weight| allowed, in the target's own unit.
         taps: rows of an output channel; 1 for a dense layer.
         bias_tap: which of them the bias belongs to.
+        reach: the largest modulus of an input; it says how small the edges of curved hidden units have to be.
+        padded: whether the layer pads its inputs.
+        absent: how many of the weights stand between the groups of a grouped convolution, and are none of the target.
     """
 
     name: str
@@ -44,6 +52,9 @@ class TargetLayer:
     tolerance: float
     taps: int = 1
     bias_tap: int = 0
+    reach: float = 1.0
+    padded: bool = False
+    absent: int = 0
 
     @property
     def outputs(self) -> int:
@@ -106,6 +117,34 @@ class BuiltLayer:
 
 
 @dataclass(frozen=True)
+class Parent:
+    """Which random network is pruned.
+
+    Attributes:
+        activation: of the hidden units that stand between the two source layers of a pair; never an emulation.
+        law: "uniform", "normal" or "signed_constant", of the edges into hidden units; those out of them are uniform,
+            or normal with the second. "looks_linear": uniform, in pairs of units with opposite edges on both sides.
+        biases: whether hidden units have random biases; without them, constants need an activation that is not 0 at 0.
+
+    Raises:
+        ValueError: for another law.
+    """
+
+    activation: Activation = RELU
+    law: str = "uniform"
+    biases: bool = True
+
+    def __post_init__(self) -> None:
+        if self.law not in LAWS:
+            raise ValueError(f"unknown law {self.law!r} of a parent; known are {', '.join(LAWS)}")
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is the ReLU network with uniform weights that constructions are tuned for."""
+        return self == Parent()
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How a construction is carried out: the parent, the solver, and what neither of them depends on.
 
@@ -115,6 +154,9 @@ class Recipe:
         solver: `subset_sum.sparsest`, `nearest`, `lightest`, or one of the caller's.
         threads: worker threads; the ticket does not depend on it.
         progress: called with the number of weights done.
+        engine: has the layers built that do not depend on each other.
+        store: a folder for layers that are finished.
+        inputs: the set over which the ticket will be certified; None for the unit ball.
     """
 
     graph: Graph
@@ -122,6 +164,10 @@ class Recipe:
     solver: Solver
     threads: int | None = None
     progress: Progress = lambda _: None
+    parent: Parent = Parent()
+    engine: Engine = in_process
+    store: Path | None = None
+    inputs: InputSet | None = None
 
 
 def half_width(weights: np.ndarray) -> float:
@@ -163,3 +209,13 @@ def height_of(pools: list[Pool]) -> int:
 def column_mask(chosen: np.ndarray) -> BitMask:
     """A bool vector as a mask of one column."""
     return BitMask(chosen.astype(np.uint8)[:, None], 1)
+
+
+def spread(packed: np.ndarray, used: np.ndarray, width: int) -> np.ndarray:
+    """Packed rows over the used columns as packed rows over all columns."""
+    wide = np.zeros((len(packed), -(-width // 8)), np.uint8)
+    for start in range(0, len(packed), 1024):
+        block = np.zeros((len(packed[start : start + 1024]), width), np.uint8)
+        block[:, used] = np.unpackbits(packed[start : start + 1024], axis=1, count=used.size, bitorder="little")
+        wide[start : start + 1024] = np.packbits(block, axis=1, bitorder="little")
+    return wide

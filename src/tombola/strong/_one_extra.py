@@ -7,7 +7,8 @@ target neuron are the pool: a target weight is a subset sum of the source weight
 neuron to one copy of another. Biases read constant neurons, which are copied along like any other.
 
 Deviations from the paper: neurons get as many copies as the next layer turns out to need (`_adaptive.py`) instead of a
-fixed number, so layers are built from the last to the first; nothing is drawn again on failure. A copy carries its own
+fixed number, so layers are built from the last to the first; nothing is drawn again on failure. Targets that are more
+than a chain of dense layers are built in `_one_extra_graph.py`, with constants of another kind. A copy carries its own
 error and errors of different copies do not cancel, so the same weight tolerance gives a less accurate network than the
 two-layer construction does: the certificate says how much.
 """
@@ -18,12 +19,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from tombola.errors import UnsupportedModuleError
+from tombola.engines import in_process
 from tombola.random_source import Source, Uniform
 from tombola.ticket import BitMask, MaskedTensor, Stage
 
 from ._adaptive import solve_problem
-from ._layer import BuiltLayer, Recipe, TargetLayer, half_width, height_of, kept_rows
+from ._layer import BuiltLayer, Recipe, TargetLayer, half_width, height_of, kept_rows, spread
+from ._one_extra_graph import one_extra_graph
 from ._problem import Problem
 from ._two_layer import build_pair, report
 
@@ -32,14 +34,16 @@ def one_extra(layers: list[TargetLayer], recipe: Recipe) -> list[BuiltLayer]:
     """Every target layer as kept edges of one source layer, and one source layer more in front; depth L + 1.
 
     Args:
-        layers: the target's layers in order; all but the last must have a ReLU.
+        layers: the target's layers in order.
         recipe: the source, the solver and the workers; `subset_sum.lightest` keeps copies from amplifying errors.
 
     Returns:
         One record per layer. Sums are exact; that all weights meet the tolerance is heuristic and reported.
 
     Raises:
-        UnsupportedModuleError: if the target is anything but a chain of dense layers with ReLU.
+        UnsupportedModuleError: if the target adds its own input to something, layers read its output, or a constant
+            channel cannot reach a layer that has a bias.
+        ValueError: if another engine, or a store for finished layers, is asked for.
 
     Example:
         >>> import torch
@@ -49,8 +53,10 @@ def one_extra(layers: list[TargetLayer], recipe: Recipe) -> list[BuiltLayer]:
         >>> len(construct(net, torch.zeros(1, 4), construction=one_extra).stages)
         3
     """
+    if recipe.engine is not in_process or recipe.store is not None:
+        raise ValueError("one_extra needs each layer for the one before it: it works in this process, without a store")
     if not recipe.graph.is_dense_chain():
-        raise UnsupportedModuleError("", "a graph", ("one_extra takes dense layers with ReLU between them only",))
+        return one_extra_graph(layers, recipe)
     lifted = with_constants(layers)
     copies = np.arange(lifted[-1].outputs)
     width = copies.size
@@ -139,13 +145,3 @@ def copy_problem(layer: TargetLayer, copies: np.ndarray, width: int, source: Sou
         least_factor=0.0,
         tolerance=layer.tolerance,
     )
-
-
-def spread(packed: np.ndarray, used: np.ndarray, width: int) -> np.ndarray:
-    """Packed rows over the used columns as packed rows over all columns."""
-    wide = np.zeros((len(packed), -(-width // 8)), np.uint8)
-    for start in range(0, len(packed), 1024):
-        block = np.zeros((len(packed[start : start + 1024]), width), np.uint8)
-        block[:, used] = np.unpackbits(packed[start : start + 1024], axis=1, count=used.size, bitorder="little")
-        wide[start : start + 1024] = np.packbits(block, axis=1, bitorder="little")
-    return wide

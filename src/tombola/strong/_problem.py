@@ -10,6 +10,8 @@ from jaxtyping import Float, Int
 
 DRAW = 64  # units drawn from the source at a time, at least; no choice depends on it
 
+NOBODY = np.empty(0, np.int64)
+
 Rows = Callable[[np.ndarray], np.ndarray]
 
 
@@ -52,10 +54,15 @@ class FreeUnits:
     """The units that nobody owns yet, in the order of their addresses, with the values that choosing needs.
 
     Only a window is held: units are drawn from the source when an offer runs short and forgotten once taken.
+
+    Args:
+        problem: whose units they are.
+        taken: units that somebody owns already.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, taken: np.ndarray = NOBODY) -> None:
         self._problem = problem
+        self._taken = taken
         self._drawn = 0
         self._ids = np.empty(0, np.int64)
         self._slots = np.empty(0, np.int64)
@@ -86,15 +93,15 @@ class FreeUnits:
         return self._factors[self._slots, self._problem.columns[port]]
 
     def _draw(self, count: int) -> None:
-        ids = np.arange(self._drawn, self._drawn + count)
+        ids = np.setdiff1d(np.arange(self._drawn, self._drawn + count), self._taken, assume_unique=True)
         factors, rows = self._problem.factors(ids), self._problem.elements(ids)
-        if len(self._spare) < count:
+        if len(self._spare) < ids.size:
             held = len(self.rows)
             extra = max(count, held)
             self._factors = _taller(self._factors, extra, factors)
             self.rows = _taller(self.rows, extra, rows)
             self._spare += range(held, held + extra)
-        slots = np.array([self._spare.pop() for _ in range(count)])
+        slots = np.array([self._spare.pop() for _ in range(ids.size)], np.int64)
         self._factors[slots], self.rows[slots] = factors, rows
         self._ids, self._slots = np.concatenate([self._ids, ids]), np.concatenate([self._slots, slots])
         self._drawn += count

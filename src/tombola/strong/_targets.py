@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,11 @@ import numpy as np
 from tombola.errors import UnsupportedModuleError
 from tombola.graph import SUPPORTED, AffineLayer, Graph
 
+from ._ball import Ball
+from ._compared_graph import target_graph
+from ._graph_interval import graph_interval_bound
 from ._input_sets import InputSet
-from ._layer import TargetLayer
+from ._layer import Recipe, TargetLayer
 from ._tolerance import Tolerance
 
 
@@ -41,8 +45,23 @@ def _target(layer: AffineLayer, feed: tuple[int, ...], *, signed: bool, toleranc
             raise UnsupportedModuleError(layer.name, found, SUPPORTED)
         bias = np.kron(bias, np.eye(1, taps, tap, dtype=np.float32)[0])
     return TargetLayer(
-        layer.name, as_matrix(layer.weight.numpy()), bias, layer.relu, signed, tolerance, taps=taps, bias_tap=tap or 0
+        layer.name,
+        as_matrix(layer.weight.numpy()),
+        bias,
+        layer.relu,
+        signed,
+        tolerance,
+        taps=taps,
+        bias_tap=tap or 0,
+        padded=any(layer.window.padding),
+        absent=layer.weight.numel() - layer.weight.numel() // layer.groups,
     )
+
+
+def with_reaches(layers: list[TargetLayer], recipe: Recipe) -> list[TargetLayer]:
+    """The layers, each with a bound of the modulus of what the target's layer takes over the certified set."""
+    _, reaches = graph_interval_bound(target_graph(recipe.graph), recipe.inputs or Ball(1.0))
+    return [replace(layer, reach=reaches[layer.name]) for layer in layers]
 
 
 def as_matrix(weight: np.ndarray) -> np.ndarray:

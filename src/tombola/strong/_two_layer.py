@@ -21,8 +21,11 @@ from tombola.random_source import Source, Uniform
 from tombola.ticket import BitMask, MaskedTensor, OwnerMask, Stage
 
 from ._adaptive import Pool, PortSolution, solve_problem
+from ._build_layers import build_layers
+from ._gated_pair import gated_pair
 from ._layer import LISTED, BuiltLayer, Miss, Recipe, TargetLayer, column_mask, half_width, height_of, kept_rows
 from ._problem import Problem
+from ._targets import with_reaches
 
 LEAST_FACTOR = 0.25  # of the half-width: smaller owner edges make elements too short to be worth a unit
 UNIT_LAW = Uniform(1.0)
@@ -47,11 +50,15 @@ def two_layer(layers: list[TargetLayer], recipe: Recipe) -> list[BuiltLayer]:
         >>> len(construct(net, torch.zeros(1, 4), construction=two_layer).stages)
         4
     """
-    return [build_pair(layer, recipe) for layer in layers]
+    if not recipe.parent.plain:
+        return build_layers(gated_pair, with_reaches(layers, recipe), recipe)
+    return build_layers(build_pair, layers, recipe)
 
 
 def build_pair(layer: TargetLayer, recipe: Recipe) -> BuiltLayer:
     """One target layer from two source layers, each unit owned by an input or, if that is cheaper, by an output."""
+    if not recipe.parent.plain:
+        return gated_pair(layer, recipe)
     problem, by_output = pair_problem(layer, recipe.source)
     pools, solutions = solve_problem(problem, recipe.solver, threads=recipe.threads, progress=recipe.progress)
     tensors = _tensors(layer, problem, pools, solutions, by_output=by_output)
@@ -97,7 +104,7 @@ def report(
         targets=problem.targets.size - _no_biases(layer),
         zeroed=int((np.abs(problem.targets) <= layer.tolerance).sum()) - _no_biases(layer),
         signed=layer.signed,
-        errors=np.concatenate(errors) if errors else np.zeros(0),
+        errors=np.concatenate(errors) if errors else np.zeros(0, np.float32),
         failures=len(misses),
         misses=misses[:LISTED],
     )

@@ -1,9 +1,11 @@
 """The ticket: masks and an address, in one record with one file format."""
 
 from ._check import check_ticket
+from ._container import content_sha256, read_container, write_container
 from ._encoding import BitMask, Mask, OwnerMask, pack, unpack
 from ._file import load_ticket
 from ._graph import TicketGraph, ticket_graph
+from ._json import check_json, strict_json
 from ._ticket import MaskedTensor, Stage, Ticket, array_sha256, first_block
 
 __all__ = [
@@ -15,10 +17,15 @@ __all__ = [
     "Ticket",
     "TicketGraph",
     "array_sha256",
+    "check_json",
     "check_ticket",
+    "content_sha256",
     "first_block",
     "load_ticket",
     "pack",
+    "read_container",
+    "strict_json",
     "ticket_graph",
     "unpack",
+    "write_container",
 ]

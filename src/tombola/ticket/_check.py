@@ -12,6 +12,7 @@ import numpy as np
 
 from tombola.random_source import matrix_shape
 
+from ._check_streams import check_copies, check_streams
 from ._encoding import LARGEST_AXIS, OwnerMask
 from ._graph import ticket_graph
 from ._json import check_json
@@ -87,14 +88,17 @@ def _check_strong(ticket: Ticket) -> None:
     _check_layers(ticket, groups)
     for stages in groups:
         _check_group(ticket, stages)
-    (_check_chain if ticket_graph(ticket).dense else _check_pairs)(ticket, groups)
+    graph = ticket_graph(ticket)
+    if not graph.dense and any(stage.copies is not None for stage in ticket.stages):
+        return check_streams(ticket, groups, graph)
+    (_check_chain if graph.dense else _check_pairs)(ticket, groups)
 
 
 def _check_pairs(ticket: Ticket, groups: list[list[Stage]]) -> None:
     """Every layer of a graph is a pair of its own, which takes what the target's layer takes."""
     for stages, layer in zip(groups, ticket.record["target"]["layers"], strict=True):
-        if len(stages) == 1 or stages[-1].copies is not None:
-            raise ValueError("only a chain of dense layers can have single stages, or copies of its units")
+        if len(stages) != 2:
+            raise ValueError("without copies of its units, a graph has two stages for each layer")
         if _inputs(ticket, stages[0]) != layer["shape"][1] or not stages[0].relu:
             raise ValueError(f"the stages of layer {layer['name']!r} do not fit that layer of the target")
         if _width(ticket, stages[0]) != _inputs(ticket, stages[1]):
@@ -103,6 +107,7 @@ def _check_pairs(ticket: Ticket, groups: list[list[Stage]]) -> None:
 
 def _check_chain(ticket: Ticket, groups: list[list[Stage]]) -> None:
     """Every stage but the last feeds the next one through a ReLU, and all but the first take one sign only."""
+    _check_copies(ticket, groups)
     if len(groups[0]) == 1:
         raise ValueError(f"the first layer {groups[0][0].layer!r} must be a pair of stages")
     signed = ticket.record["signed_layers"]
@@ -128,41 +133,47 @@ def _check_layers(ticket: Ticket, groups: list[list[Stage]]) -> None:
         owned = len(stages) == 2 and isinstance(ticket.tensors[stages[0].weight].mask, OwnerMask)
         if signed[stages[0].layer] and not owned:
             raise ValueError(f"layer {stages[0].layer!r} has two signs, but its units are not owned by inputs")
-    constant = any(layer["bias"] for layer in described[1:])
     for stages, layer in zip(groups, described, strict=True):
         if stages[-1].relu != layer["relu"]:
             raise ValueError(f"layer {layer['name']!r} ends with a ReLU in the ticket or in its target, not in both")
-        last = stages is groups[-1]
-        _check_outputs(ticket, stages, layer["shape"], last=last, units=layer["shape"][0] + (constant and not last))
+        _check_outputs(ticket, stages, layer["shape"])
     if _inputs(ticket, ticket.stages[0]) != described[0]["shape"][1]:
         raise ValueError(f"its first stage does not take the {described[0]['shape'][1]} inputs of its target")
 
 
-def _check_outputs(ticket: Ticket, stages: list[Stage], shape: list[int], *, last: bool, units: int) -> None:
-    """The units that stand for a target layer of some shape; `units` counts the constant one that biases may read."""
-    width, copies = _width(ticket, stages[-1]), stages[-1].copies
+def _check_outputs(ticket: Ticket, stages: list[Stage], shape: list[int]) -> None:
+    """The units that stand for a target layer of some shape, where there is one for each."""
     if len(shape) < 2 or min(shape) < 0:
         raise ValueError(f"layer {stages[0].layer!r} of its target has the shape {shape}")
-    if copies is None:
-        wanted = shape[0] * math.prod(shape[2:])
-        if width != wanted:
-            raise ValueError(f"layer {stages[0].layer!r} has {width} units for {wanted} of its target")
-        return
-    out_of_range = copies.size and (copies.min() < -1 or copies.max() >= units)
-    if copies.dtype.kind != "i" or copies.shape != (width,) or out_of_range:
-        raise ValueError(
-            f"the copies of layer {stages[0].layer!r} are not one of its units for each of {width} outputs"
-        )
-    if last and not np.array_equal(copies, np.arange(shape[0])):
-        raise ValueError(f"the last layer {stages[0].layer!r} must have each output once, in order")
+    width, wanted = _width(ticket, stages[-1]), shape[0] * math.prod(shape[2:])
+    if stages[-1].copies is None and width != wanted:
+        raise ValueError(f"layer {stages[0].layer!r} has {width} units for {wanted} of its target")
+
+
+def _check_copies(ticket: Ticket, groups: list[list[Stage]]) -> None:
+    """Units of a chain that are copies of those of the target, or of a constant one that biases may read."""
+    described = ticket.record["target"]["layers"]
+    constant = any(layer["bias"] for layer in described[1:])
+    for stages, layer in zip(groups, described, strict=True):
+        last = stages is groups[-1]
+        width, copies, name = _width(ticket, stages[-1]), stages[-1].copies, stages[0].layer
+        if copies is None:
+            continue
+        check_copies(copies, width, layer["shape"][0] + (constant and not last), name)
+        if stages[-1].bias is not None:
+            raise ValueError(f"stage {stages[-1].weight!r} has a bias, where only hidden units of a pair can have one")
+        if last and not np.array_equal(copies, np.arange(layer["shape"][0])):
+            raise ValueError(f"the last layer {name!r} must have each output once, in order")
 
 
 def _check_group(ticket: Ticket, stages: list[Stage]) -> None:
-    """One stage, or two with hidden units between them that are owned on one side."""
+    """One stage, two with hidden units between them that are owned on one side, or more."""
+    if len(stages) > 2:
+        return _check_deep(ticket, stages)
     sides = [ticket.tensors[stage.weight] for stage in stages]
     if [side.transposed for side in sides] not in ([True], [False, True]):
         raise ValueError(f"layer {stages[0].layer!r} is neither one stage nor a pair")
-    if stages[-1].bias is not None:
+    if stages[-1].bias is not None and stages[-1].copies is None:
         raise ValueError(f"stage {stages[-1].weight!r} has a bias, where only hidden units of a pair can have one")
     if len(stages) == 1:
         return
@@ -170,11 +181,25 @@ def _check_group(ticket: Ticket, stages: list[Stage]) -> None:
         raise ValueError(f"the hidden units of layer {stages[0].layer!r} are no copies of the target's units")
     if sum(isinstance(side.mask, OwnerMask) for side in sides) != 1:
         raise ValueError(f"the hidden units of layer {stages[0].layer!r} must have one owner each, on one side")
-    bias = stages[0].bias
-    if bias is not None:
-        tensor = ticket.tensors[bias]
-        if tensor.transposed or tensor.mask.shape != (sides[0].mask.shape[0], 1):
-            raise ValueError(f"bias {bias!r} of shape {tensor.mask.shape} does not fit its weight")
+    _check_bias(ticket, stages[0])
+
+
+def _check_deep(ticket: Ticket, stages: list[Stage]) -> None:
+    """More than two stages, one after the other; whether their widths fit is checked for the whole chain."""
+    first, *others = (ticket.tensors[stage.weight].transposed for stage in stages)
+    if first or not all(others):
+        raise ValueError(f"of the stages of layer {stages[0].layer!r} all but the first must have transposed weights")
+    if any(stage.bias is not None for stage in stages[1:]) or any(stage.copies is not None for stage in stages[:-1]):
+        raise ValueError(f"of the stages of layer {stages[0].layer!r} only the first has biases, only the last copies")
+    _check_bias(ticket, stages[0])
+
+
+def _check_bias(ticket: Ticket, stage: Stage) -> None:
+    if stage.bias is None:
+        return
+    bias, weight = ticket.tensors[stage.bias], ticket.tensors[stage.weight]
+    if bias.transposed or bias.mask.shape != (weight.mask.shape[0], 1):
+        raise ValueError(f"bias {stage.bias!r} of shape {bias.mask.shape} does not fit its weight")
 
 
 def _width(ticket: Ticket, stage: Stage) -> int:

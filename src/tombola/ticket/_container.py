@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -44,6 +45,15 @@ def write_container(file: IO[bytes], arrays: Mapping[str, np.ndarray], metadata:
     for name in order:
         file.write(arrays[name].tobytes())
     return 8 + len(header) + position
+
+
+def content_sha256(text: str, arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over a text and arrays, with their names, types and shapes."""
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        digest.update(f"\n{name} {CODES[arrays[name].dtype]} {arrays[name].shape}\n".encode())
+        digest.update(arrays[name].tobytes())
+    return digest.hexdigest()
 
 
 def read_container(path: Path | str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -7,7 +7,6 @@ not know by name it refuses.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from tombola.activations import RELU, Activation
 from tombola.errors import TicketFileError
 from tombola.files import atomic_write
 from tombola.random_source import Source, law_from_json, law_to_json
 
 from ._check import check_ticket
-from ._container import CODES, read_container, write_container
+from ._container import content_sha256, read_container, write_container
 from ._encoding import BitMask, Mask, OwnerMask
 from ._entropy import PARTS, code_pays, decode_bits, encode_bits
 from ._json import check_json, strict_json
@@ -29,7 +29,16 @@ from ._ticket import MaskedTensor, Stage, Ticket
 FORMAT = "tombola-ticket/1"
 ENCODINGS = ("owner", "bits", *PARTS)
 TENSOR = {"name": str, "columns": int, "law": (dict, type(None)), "transposed": bool}
-STAGE = {"layer": str, "weight": str, "bias": (str, type(None)), "relu": bool}
+STAGE = {"layer": str, "weight": str, "bias": (str, type(None)), "relu": bool, "activation": (dict, type(None))}
+ACTIVATION = {
+    "name": str,
+    "settings": {},
+    "above": float,
+    "below": float,
+    "offset": float,
+    "curvature": float,
+    "power": float,
+}
 SOURCE = {"seed": int, "generation": int}
 WHOLE = {"kind": str, "source": (dict, type(None)), "tensors": [TENSOR], "stages": [STAGE], "record": {}}
 
@@ -45,7 +54,7 @@ def save_ticket(ticket: Ticket, path: Path) -> int:
     arrays = _arrays(ticket)
     text = json.dumps(_data(ticket), sort_keys=True, separators=(",", ":"), allow_nan=False)
     with atomic_write(path) as file:
-        return write_container(file, arrays, {"format": FORMAT, "ticket": text, "sha256": _digest(text, arrays)})
+        return write_container(file, arrays, {"format": FORMAT, "ticket": text, "sha256": content_sha256(text, arrays)})
 
 
 def load_ticket(path: Path | str) -> Ticket:
@@ -74,19 +83,11 @@ def load_ticket(path: Path | str) -> Ticket:
         if metadata.get("format") != FORMAT:
             raise ValueError(f"its format is {metadata.get('format')!r}, this library reads {FORMAT!r}")
         _check_entries(metadata, {"format": str, "ticket": str, "sha256": str}, "metadata")
-        if metadata["sha256"] != _digest(metadata["ticket"], arrays):
+        if metadata["sha256"] != content_sha256(metadata["ticket"], arrays):
             raise ValueError("its contents do not match its SHA-256: the file is damaged; fetch or build it again")
         return _ticket(strict_json(metadata["ticket"], "its record"), arrays)
     except ValueError as error:
         raise TicketFileError(path, f"not a readable ticket: {error}") from error
-
-
-def _digest(text: str, arrays: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(arrays):
-        digest.update(f"\n{name} {CODES[arrays[name].dtype]} {arrays[name].shape}\n".encode())
-        digest.update(arrays[name].tobytes())
-    return digest.hexdigest()
 
 
 def _arrays(ticket: Ticket) -> dict[str, np.ndarray]:
@@ -125,7 +126,13 @@ def _data(ticket: Ticket) -> dict[str, Any]:
             for name, tensor in ticket.tensors.items()
         ],
         "stages": [
-            {"layer": stage.layer, "weight": stage.weight, "bias": stage.bias, "relu": stage.relu}
+            {
+                "layer": stage.layer,
+                "weight": stage.weight,
+                "bias": stage.bias,
+                "relu": stage.relu,
+                "activation": None if stage.activation == RELU else stage.activation.to_json(),
+            }
             for stage in ticket.stages
         ],
         "record": ticket.record,
@@ -141,13 +148,21 @@ def _ticket(data: Any, arrays: Mapping[str, np.ndarray]) -> Ticket:  # noqa: ANN
         _check_entries(entry, STAGE, "stage")
     unread = dict(arrays)
     tensors = {entry["name"]: _tensor(entry, unread) for entry in data["tensors"]}
-    stages = tuple(Stage(**entry, copies=unread.pop(f"copies/{k}", None)) for k, entry in enumerate(data["stages"]))
+    stages = tuple(_stage(entry, unread.pop(f"copies/{k}", None)) for k, entry in enumerate(data["stages"]))
     values = {name: unread.pop(f"value/{name}") for name in tensors if f"value/{name}" in unread}
     if unread:
         raise ValueError(f"it holds arrays that this library does not know: {', '.join(unread)}")
     ticket = Ticket(data["kind"], _source(data["source"]), tensors, stages, values, data["record"])
     check_ticket(ticket)
     return ticket
+
+
+def _stage(entry: dict[str, Any], copies: np.ndarray | None) -> Stage:
+    activation = RELU
+    if entry["activation"] is not None:
+        _check_entries(entry["activation"], ACTIVATION, "activation")
+        activation = Activation.from_json(entry["activation"])
+    return Stage(**{**entry, "activation": activation}, copies=copies)
 
 
 def _check_entries(data: object, pattern: dict[str, Any], what: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tombola.graph import INPUT, LAYER, Node, Window, check_nodes, is_chain
+from tombola.graph import INPUT, LAYER, Node, Streams, Window, check_nodes, is_chain
 
 from ._json import check_json
 from ._ticket import Ticket
@@ -33,6 +33,11 @@ class TicketGraph:
     def dense(self) -> bool:
         """Whether it is a chain of dense layers."""
         return is_chain(self.nodes) and not any(self.windows.values())
+
+    @property
+    def streams(self) -> Streams:
+        """Which of its results share their channels."""
+        return Streams(self.nodes, self.input_shape)
 
     def bias_tap(self, layer: str) -> int | None:
         """The one tap of a layer that never sees padding, which alone may read constants; None if there is none."""

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tombola.activations import RELU, Activation
 from tombola.masks import Masks, check_masks
 from tombola.random_source import Law, Scheme, Source, matrix_shape
 
@@ -43,7 +44,8 @@ class Stage:
         layer: the target layer that this stage takes part in.
         weight: name of its weight among the tensors.
         bias: name of its bias, or None.
-        relu: whether a ReLU follows.
+        relu: whether a ReLU follows; between the two stages of a pair, whether `activation` does.
+        activation: what follows the hidden units of a pair.
         copies: `(outputs,)` int32, the target unit that each output stands for, -1 for an output that is not used;
             None where they correspond one to one.
     """
@@ -53,6 +55,7 @@ class Stage:
     bias: str | None
     relu: bool
     copies: np.ndarray | None = None
+    activation: Activation = RELU
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,6 +28,7 @@ class Behaviour:
         faithful: whether both networks, run in float32, give what their weights give in float64, up to rounding.
         classes_target: `(n,)` what the target predicts.
         classes_ticket: `(n,)` what the ticket predicts.
+        range: the 2-norm of the ranges of the target's outputs.
     """
 
     inside: np.ndarray
@@ -35,6 +36,7 @@ class Behaviour:
     faithful: bool
     classes_target: Tensor
     classes_ticket: Tensor
+    range: float
 
     @property
     def largest(self) -> float:
@@ -61,9 +63,9 @@ def behaviour(ticket: Ticket, target: nn.Module, compared: Compared, input_set: 
     strayed = max(float(np.abs(ours.numpy() - theirs).max()) for ours, theirs in zip(run, exact, strict=True))
     distances = np.concatenate([np.abs(input_set.project(batch) - batch).max(axis=1) for batch in batches])
     errors = np.linalg.norm(exact[1] - exact[0], axis=1)
-    return Behaviour(
-        distances <= OUTSIDE, errors, strayed <= ROUNDING * scale, run[0].argmax(dim=1), run[1].argmax(dim=1)
-    )
+    first, second = (outputs.argmax(dim=1) for outputs in run)
+    spread = float(np.linalg.norm(np.ptp(exact[0], axis=0)))
+    return Behaviour(distances <= OUTSIDE, errors, strayed <= ROUNDING * scale, first, second, spread)
 
 
 def _computed(layers: Compared, points: np.ndarray, *, relu: bool) -> tuple[np.ndarray, np.ndarray]:

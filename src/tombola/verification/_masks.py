@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from tombola._reference import reference_edges
-from tombola.effective import ROWS, is_signed, target_layers
+from tombola.activations import RELU
+from tombola.effective import ROWS, is_signed, stage_maps, target_layers
 from tombola.ticket import OwnerMask, Stage, Ticket, TicketGraph, ticket_graph
+
+from ._stream_masks import stream_masks_fit
 
 
 def masks_fit(ticket: Ticket) -> bool:
-    """Whether hidden units of pairs are linear where they are used, and units that are not used have no edges.
+    """Whether hidden units are linear where they are used, and units that are not used have no edges.
 
     Exact. Only then is the network of a strong ticket the product of its effective weights. True for masked tickets,
     whose masks may be anything.
@@ -18,16 +21,31 @@ def masks_fit(ticket: Ticket) -> bool:
     Args:
         ticket: one that `check_ticket` accepts.
     """
-    graph = ticket_graph(ticket) if ticket.kind == "strong" else None
+    if ticket.kind != "strong":
+        return True
+    graph = ticket_graph(ticket)
+    if not all(_hidden_units_fit(ticket, stages, graph) for stages in target_layers(ticket)):
+        return False
+    copied = any(stage.copies is not None for stage in ticket.stages)
+    return stream_masks_fit(ticket, graph) if copied and not graph.dense else _chain_fits(ticket)
+
+
+def _hidden_units_fit(ticket: Ticket, stages: list[Stage], graph: TicketGraph) -> bool:
+    """Whether the units between the stages of one layer are linear where they are used, and all of use."""
+    if len(stages) > 2:
+        return _is_never_negative(ticket, stages) and _is_whole_throughout(ticket, stages)
+    if len(stages) == 1:
+        return True
+    linear = _is_linear(ticket, stages) and _is_whole(ticket, stages)
+    return linear and _constants_reach_all_pixels(ticket, stages, graph)
+
+
+def _chain_fits(ticket: Ticket) -> bool:
+    """Whether layers, one after the other, have edges from and to copies of the target's units only."""
     alive: np.ndarray | None = None  # which units of the layer below stand for a unit of the target; None: all
     for stages in target_layers(ticket):
-        pair = len(stages) == 2
-        if pair and not (_is_linear(ticket, stages) and _is_whole(ticket, stages)):
-            return False
-        if pair and graph and not _constants_reach_all_pixels(ticket, stages, graph):
-            return False
         entry, end = ticket.tensors[stages[0].weight].mask, ticket.tensors[stages[-1].weight].mask
-        if alive is not None and ((entry.columns_kept() if pair else entry.rows_kept()) & ~alive).any():
+        if alive is not None and ((entry.rows_kept() if len(stages) == 1 else entry.columns_kept()) & ~alive).any():
             return False
         copies = stages[-1].copies
         alive = None if copies is None else copies >= 0
@@ -54,18 +72,30 @@ def _constants_reach_all_pixels(ticket: Ticket, stages: list[Stage], graph: Tick
 def _is_linear(ticket: Ticket, stages: list[Stage]) -> bool:
     """Whether a ReLU between two stages changes nothing but, where inputs have two signs, to tell these apart.
 
-    A unit with one input edge on inputs of two signs has a path for one of them. In all other cases every edge into a
-    hidden unit has to be positive, on inputs that are not negative.
+    A unit with one input edge on inputs of two signs has a path for one of them, and a negative bias passes nothing on.
+    In all other cases every edge into a hidden unit has to be positive, on inputs that are not negative.
     """
     inner, bias = stages[0].weight, stages[0].bias
-    signed = is_signed(ticket, stages)
-    for name in (None if signed else inner, bias):
-        if name is not None and not _all_positive(ticket, name):
-            return False
+    if stages[0].activation != RELU:
+        return _is_gated(ticket, stages)
+    if not is_signed(ticket, stages):
+        for name in (inner, bias):
+            if name is not None and not _all_positive(ticket, name):
+                return False
     owned = ticket.tensors[inner].mask
     if isinstance(owned, OwnerMask) and bias is not None:
         return not (owned.rows_kept() & ticket.tensors[bias].mask.rows_kept()).any()
     return True
+
+
+def _is_gated(ticket: Ticket, stages: list[Stage]) -> bool:
+    """The same for other activations: a unit has one input edge or a bias alone, and padding cuts no offset off."""
+    inner, bias = stages[0].weight, stages[0].bias
+    owned = ticket.tensors[inner].mask
+    window = ticket_graph(ticket).windows[stages[0].layer]
+    if not isinstance(owned, OwnerMask) or (stages[0].activation.offset and window and any(window.padding)):
+        return False
+    return bias is None or not (owned.rows_kept() & ticket.tensors[bias].mask.rows_kept()).any()
 
 
 def _all_positive(ticket: Ticket, name: str) -> bool:
@@ -79,4 +109,31 @@ def _is_whole(ticket: Ticket, stages: list[Stage]) -> bool:
     fed = ticket.tensors[stages[0].weight].mask.rows_kept()
     if stages[0].bias is not None:
         fed = fed | ticket.tensors[stages[0].bias].mask.rows_kept()
-    return np.array_equal(fed, ticket.tensors[stages[1].weight].mask.rows_kept())
+    used = ticket.tensors[stages[1].weight].mask.rows_kept()
+    if stages[0].activation.offset:
+        return not (fed & ~used).any()  # a unit that takes nothing in passes a constant on
+    return np.array_equal(fed, used)
+
+
+def _is_never_negative(ticket: Ticket, stages: list[Stage]) -> bool:
+    """Whether every hidden unit of three stages or more is a sum of inputs with weights that are not negative.
+
+    Such a unit is linear on inputs that are not negative: its ReLU cuts nothing off.
+    """
+    if is_signed(ticket, stages) or any(stage.activation != RELU for stage in stages):
+        return False
+    *hidden, _ = stage_maps(ticket, stages, reference_edges)
+    return all(bool((made >= 0).all()) for made in hidden)
+
+
+def _is_whole_throughout(ticket: Ticket, stages: list[Stage]) -> bool:
+    """Whether every hidden unit of three stages or more that takes something in passes something on, and vice versa."""
+    first, *others = (ticket.tensors[stage.weight].mask for stage in stages)
+    fed, bias = first.rows_kept(), stages[0].bias
+    if bias is not None:
+        fed = fed | ticket.tensors[bias].mask.rows_kept()
+    for mask in others:
+        if not np.array_equal(fed, mask.rows_kept()):
+            return False
+        fed = mask.columns_kept()
+    return True

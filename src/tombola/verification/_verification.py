@@ -19,6 +19,8 @@ class Verification:
         agreement: fraction of the given inputs on which ticket and target predict the same class.
         accuracy_target: fraction of given labels that the target predicts.
         accuracy_ticket: the same for the ticket.
+        output_range: how far apart the target's outputs on the given inputs lie at most, coordinate by coordinate, as a
+            2-norm. A bound above it is true and says nothing.
         notes: by check, what a person should know about it.
 
     Example:
@@ -34,6 +36,7 @@ class Verification:
     agreement: float | None = None
     accuracy_target: float | None = None
     accuracy_ticket: float | None = None
+    output_range: float | None = None
     notes: dict[str, str] = field(default_factory=dict)
 
     @property

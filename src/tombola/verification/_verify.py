@@ -165,8 +165,12 @@ def _with_inputs(found: Verification, given: _Given, compared: Compared, claimed
         agreement=float((seen.classes_target == seen.classes_ticket).double().mean()),
         accuracy_target=accuracies[0],
         accuracy_ticket=accuracies[1],
+        output_range=seen.range,
     )
-    return _noted(found, checks, {"inputs": note} if inside < count else {})
+    notes = {"inputs": note} if inside < count else {}
+    if claimed.bound > seen.range:
+        notes["certificate"] = "the bound exceeds the range of the target's outputs on these inputs: it says nothing"
+    return _noted(found, checks, notes)
 
 
 def _noted(found: Verification, checks: dict[str, bool], notes: dict[str, str]) -> Verification:

@@ -1,30 +1,11 @@
-"""Maps a function over blocks of work. The answer never depends on how many workers there are.
-
-Blocks are handed to threads: the heavy functions of this package release the interpreter lock. A block's result may
-depend on the block alone, never on a neighbour or on the order, so one worker and many give the same list.
-"""
+"""Maps a function over blocks with threads."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TypeVar
-
-
-@dataclass(frozen=True)
-class Workers:
-    """Who does the work, and who hears of it. No result depends on either.
-
-    Args:
-        threads: how many threads share the work; default: one per available core.
-        progress: called with the number of items just done.
-    """
-
-    threads: int | None = None
-    progress: Callable[[int], None] = lambda _: None
-
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")
