@@ -11,7 +11,8 @@ import torch
 
 from .activations import RELU
 from .effective import EffectiveMaps, effective_maps, is_signed, kept_edges, target_layers
-from .ticket import Stage, Ticket, ticket_graph
+from .graph import Units
+from .ticket import Stage, Ticket, TicketGraph, ticket_graph
 
 
 def explain(
@@ -51,7 +52,12 @@ def explain(
         )
     stages = groups[layer]
     _check_column(ticket, layer, column)
-    row = _position(ticket, stages[-1], _row(ticket, layer, output, column, tap))
+    if len(stages) > 2:
+        raise ValueError(f"layer {layer!r} is spread over {len(stages)} source layers; only pairs and copies explain")
+    number, graph = _row(ticket, layer, output, column, tap), ticket_graph(ticket)
+    if not graph.dense and stages[-1].copies is not None:
+        return _wide_terms(ticket, graph, stages, number, column)
+    row = _position(ticket, stages[-1], number)
     if len(stages) == 2:
         return _products(ticket, stages, row, column)
     earlier = next(before[-1] for before, group in pairwise(groups.values()) if group is stages)
@@ -81,6 +87,43 @@ def _row(ticket: Ticket, layer: str, output: int, column: int | None, tap: Seque
         raise ValueError(f"layer {layer!r} has no output {output}; outputs go from 0 to {outputs - 1}")
     place = graph.bias_tap(layer) if column is None else int(np.ravel_multi_index(tuple(tap), kernel))
     return output * window.taps + (place or 0)
+
+
+def _wide_terms(
+    ticket: Ticket, graph: TicketGraph, stages: list[Stage], number: int, column: int | None
+) -> list[dict[str, Any]]:
+    """Terms of a row of a layer in a graph whose units are copies of channels."""
+    stage, window = stages[-1], graph.windows[stages[0].layer]
+    assert stage.copies is not None
+    output, place = divmod(number, 1 if window is None else window.taps)
+    found = np.flatnonzero(stage.copies == output)
+    if output < 0 or not found.size:
+        raise ValueError(f"layer {stage.layer!r} has no output {output}; outputs go from 0 to {stage.copies.max()}")
+    row = int(found[0]) * (1 if window is None else window.taps) + place
+    if len(stages) == 2:
+        return _products(ticket, stages, row, column)
+    feed = graph.streams.takes[stage.layer]
+    if window is None:  # pixels of a flattened image are taps
+        grain = graph.streams.grains[feed]
+        row, column = row * grain + (column or 0) % grain, None if column is None else column // grain
+    kept, below = _kept_column(ticket, stage.weight, row), _units_of(ticket, graph)[feed]
+    if column is not None:
+        return [_term(unit, "copy", 1.0, kept[unit]) for unit in sorted(kept) if below.copies[unit] == column]
+    constants = [unit for unit in sorted(kept) if below.copies[unit] < 0]
+    return [_term(unit, "constant", float(below.values[unit]), kept[unit]) for unit in constants]
+
+
+def _units_of(ticket: Ticket, graph: TicketGraph) -> dict[str, Units]:
+    """What the units of every result are: copies, or constants that a layer's own biases make."""
+    made = {}
+    for *_, stage in target_layers(ticket):
+        assert stage.copies is not None
+        values = np.zeros(stage.copies.size)
+        if stage.bias is not None:
+            rows, _, biases = kept_edges(ticket, stage.bias, 0, stage.copies.size)
+            values[rows] = biases
+        made[stage.layer] = Units(stage.copies.astype(np.int64), np.where(stage.copies >= 0, np.nan, values))
+    return graph.streams.units(made, {stage.layer for *_, stage in target_layers(ticket) if stage.relu})
 
 
 def _position(ticket: Ticket, stage: Stage, unit: int) -> int:

@@ -20,7 +20,7 @@ from tombola.errors import UnsupportedModuleError
 from tombola.random_source import Uniform
 from tombola.strong import Parent, TargetLayer, depth_leveraged, on_parent
 from tombola.strong._depth_leveraged import group_sizes, input_groups, is_deep, stage_widths, untaken
-from tombola.strong._relays import Plan, choose, choose_accumulators, choose_carriers
+from tombola.strong._relays import MIDDLE_LAW, Plan, choose, choose_accumulators, choose_carriers
 from tombola.ticket import MaskedTensor, OwnerMask, Stage, check_ticket, pack, unpack
 from tombola.verification._masks import masks_fit
 
@@ -86,15 +86,16 @@ def test_three_stages_by_hand():
 
 
 def test_choices_by_hand():
-    table = np.array([[0.9, 0.8, 0.1, 0.7], [0.95, 0.2, 0.3, 0.0]])
-    units, strengths = choose(np.array([0, 1]), np.arange(2), lambda job, u: table[job, u], beyond=2, least=0.15)
-    np.testing.assert_array_equal(units, [0, 1])
-    np.testing.assert_array_equal(strengths, [0.9, 0.2])
-    units, _ = choose(np.array([1, 0]), np.arange(2), lambda job, u: table[job, u], beyond=2, least=0.15)
-    np.testing.assert_array_equal(units, [1, 0])
-    far = np.arange(20.0)
-    units, _ = choose(np.array([0]), np.arange(2), lambda job, u: far[u], beyond=3, least=8.0)
-    assert units.tolist() == [10]  # eight units more than 3 are looked at
+    table = np.array([[0.9, 0.8, 0.1, 0.7], [0.95, 0.6, 1.2, -1.0]])
+    chosen = choose(np.array([0, 1]), np.arange(2), lambda job, units: table[job, units], beyond=4)
+    np.testing.assert_array_equal(chosen.units, [0, 1])
+    np.testing.assert_array_equal(chosen.scales, [0.9, 0.6])
+    chosen = choose(np.array([1, 0]), np.arange(4), lambda job, units: table[job, units], beyond=4)
+    np.testing.assert_array_equal(chosen.units, [1, 0])
+    far = np.full(20, 0.2)
+    far[10] = 1.5
+    chosen = choose(np.array([0]), np.arange(2), lambda job, units: far[units], beyond=3)
+    assert chosen.units.tolist() == [10]  # eight units more than 3 are looked at
     np.testing.assert_array_equal(untaken(np.array([0, 3, 4]), np.array([0, 2, 6])), [1, 5, 7])
 
 
@@ -105,7 +106,7 @@ def test_relays_are_what_the_source_holds():
     first, second, third = choose_carriers(plan)
     block = Source(2).block("fc.in", Uniform(1.0), range(200), range(12)).astype(np.float64)
     np.testing.assert_array_equal(first.scales, block[first.units, np.arange(3, 12)])
-    block = Source(2).block("fc.2", Uniform(1.0), range(200), range(200)).astype(np.float64)
+    block = Source(2).block("fc.2", MIDDLE_LAW, range(200), range(200)).astype(np.float64)
     np.testing.assert_array_equal(second.scales, first.scales[4:] * block[first.units[4:], second.units])
     assert third.units.size == 0
     assert min(first.scales.min(), second.scales.min()) > 0.25
@@ -114,11 +115,12 @@ def test_relays_are_what_the_source_holds():
     assert not np.isin(last.units, taken).any()
     assert np.unique(last.units).size == 10
     block = Source(2).block("fc.out", plan.laws[-1], range(200), range(5)).astype(np.float64)
-    np.testing.assert_array_equal(last.scales, block[last.units, np.tile(np.arange(5), 2)])
-    assert (np.sign(last.scales) == np.repeat([1, -1], 5)).all()
+    edges = block[last.units, np.tile(np.arange(5), 2)]
+    np.testing.assert_allclose(last.scales, edges * np.repeat([1, -1], 5), rtol=1e-15)
+    assert last.scales.min() > 0
     before = choose_accumulators(plan, 1, second.units, last)
-    block = Source(2).block("fc.3", Uniform(1.0), range(200), range(200)).astype(np.float64)
-    np.testing.assert_array_equal(before.scales, last.scales * block[before.units, last.units])
+    block = Source(2).block("fc.3", MIDDLE_LAW, range(200), range(200)).astype(np.float64)
+    np.testing.assert_allclose(before.scales, last.scales * block[before.units, last.units], rtol=1e-15)
     assert not np.isin(before.units, second.units).any()
 
 
@@ -194,7 +196,7 @@ def test_three_forms_are_one_function_and_no_hidden_unit_is_ever_cut_off():
 
 
 def test_four_stages_are_two_fifths_as_wide_at_the_same_error():
-    net = relu_network(128, 64, bias=True)
+    net = relu_network(128, 36, bias=True)
     x = torch.rand(2000, 128, generator=torch.Generator().manual_seed(2))
     tickets = {
         k: construct(net, torch.zeros(1, 128), construction=depth_leveraged(k), inputs=POSITIVE) for k in (1, 2, 4, 8)
@@ -279,6 +281,14 @@ def test_masks_that_make_a_hidden_unit_negative_are_noticed():
     changed = with_mask(ticket, "fc1.2", lambda mask: (mask[:, goal].fill(False), mask.__setitem__((unit, goal), True)))
     assert not masks_fit(changed)
     assert "masks" in verify(changed, target=network()).failed
+
+
+def test_nothing_fades_on_the_way_through_many_stages():
+    net = relu_network(33, 17, bias=True)
+    ticket = construct(net, torch.zeros(1, 33), construction=depth_leveraged(16), inputs=POSITIVE)
+    assert len(ticket.stages) == 17
+    assert ticket.record["report"]["failures"] == 0
+    assert max(widths(ticket)) < 5 * 34
 
 
 def test_edges_that_lead_nowhere_are_noticed():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -11,15 +12,21 @@ from tests.problems.graphs import GRAPHS, graph_target
 from tests.problems.tickets import with_mask
 from torch import nn
 
-from tombola import Ball, Box, Source, Tolerance, construct, load, one_extra, two_layer, verify
-from tombola.effective import effective_maps
+from tombola import Ball, Box, Source, Tolerance, construct, load, one_extra, sparsest, two_layer, verify
+from tombola.effective import effective_maps, target_layers
 from tombola.errors import UnsupportedModuleError
+from tombola.explanation import explain
 from tombola.graph import Node, Streams, Units, read_graph
-from tombola.strong import targets, worst_input
+from tombola.strong import estimate, targets, worst_input
+from tombola.strong._adaptive import Pool, solve_problem
+from tombola.strong._compared_graph import ComparedGraph
 from tombola.strong._comparison import compare
-from tombola.strong._graph_spectral import wide_norm
+from tombola.strong._graph_interval import graph_interval_bound
+from tombola.strong._graph_spectral import graph_spectral_bound, wide_norm
+from tombola.strong._layer import TargetLayer
+from tombola.strong._one_extra_graph import wide_problem
 from tombola.strong._stream_copies import StreamCopies
-from tombola.ticket import unpack
+from tombola.ticket import MaskedTensor, pack, unpack
 
 SETS = {"box": Box(0.0, 1.0), "both signs": Ball(1.0)}
 FORMS = ("masked", "sparse", "collapsed")
@@ -90,6 +97,24 @@ def summed(ticket, layer, below, *, taps):
     kept = np.where(unpack(tensor.mask), values, 0.0)
     sums = np.stack([kept[below == channel].sum(axis=0) for channel in range(below.max() + 1)], axis=1)
     return sums.reshape(-1, taps, sums.shape[1])
+
+
+def test_terms_of_a_weight_add_up_to_it():
+    net, _, ticket = case("chain", "box")
+    weights = [
+        ("0", 3, 0, (2, 1), net[0].weight[3, 0, 2, 1]),
+        ("2", 5, 4, (0, 2), net[2].weight[5, 4, 0, 2]),
+        ("2", 5, None, (), net[2].bias[5]),
+        ("5", 2, 36 * 3 + 30, (), net[5].weight[2, 36 * 3 + 30]),
+        ("5", 1, None, (), net[5].bias[1]),
+    ]
+    tolerances = {row["layer"]: row["tolerance"] for row in ticket.record["report"]["per_layer"]}
+    for layer, output, column, tap, weight in weights:
+        terms = explain(ticket, layer, output, column, tap=tap)
+        assert terms
+        assert abs(sum(term["product"] for term in terms) - weight.item()) <= tolerances[layer] * (1 + 1e-6)
+    with pytest.raises(ValueError, match="outputs go from 0 to 3"):
+        explain(ticket, "5", 4, 0)
 
 
 def test_a_tap_of_two_layers_by_hand():
@@ -223,6 +248,28 @@ def test_certificates_hold_for_attacks_of_any_effort(name):
     assert 0 < errors[0] <= errors[1] <= ticket.certificate.bound
 
 
+@pytest.mark.parametrize("name", ["chain", "residual"])
+def test_every_copy_stays_within_the_bound_of_its_result(name):
+    net, shape, ticket = case(name, "box")
+    whole, x = compared_of(net, shape, ticket, SETS["box"]), images(shape, "box")
+    streams = Streams(whole.nodes, shape)
+    made = {stages[0].layer: stages[-1].copies.astype(np.int64) for stages in target_layers(ticket)}
+    units = streams.units({key: Units(one, np.zeros(one.size)) for key, one in made.items()}, set())
+    for number, node in enumerate(whole.nodes):
+        part = ComparedGraph(whole.nodes[: number + 1], whole.layers, shape)
+        target, found = part.run("target", x), part.run("ticket", x)
+        copies, grain = units[node.name].copies, streams.grains[node.name]
+        assert grain == 1 or node.op == "flatten"
+        target, found = (
+            one.reshape(len(x), count, -1) for one, count in ((target, max(copies) + 1), (found, copies.size))
+        )
+        used = np.flatnonzero(copies >= 0)
+        errors = (found[:, used] - target[:, copies[used]]).flatten(2).norm(dim=2)
+        interval, reaches = graph_interval_bound(part, SETS["box"])
+        spectral = graph_spectral_bound(part, SETS["box"], reaches)
+        assert 0 < float(errors.max()) <= min(interval, float(spectral.gaps.sum()))
+
+
 @pytest.mark.parametrize("limit", [0.0, 1e10])
 def test_norms_of_layers_on_copies_bound_the_matrix_norm(limit, monkeypatch):
     monkeypatch.setattr("tombola.strong._graph_spectral.LONG", limit)
@@ -282,6 +329,36 @@ def test_tampering_with_a_constant_is_noticed():
             assert "masks" in verify(with_mask(ticket, name, change)).failed
 
 
+def with_stages(ticket, **changes):
+    """The ticket with other copies or biases of some of its stages."""
+    stages = [replace(stage, **changes[stage.weight]) if stage.weight in changes else stage for stage in ticket.stages]
+    return replace(ticket, stages=tuple(stages))
+
+
+def test_tickets_that_are_not_of_one_piece_are_refused():
+    _, _, ticket = case("chain", "box")
+    copies = ticket.stages[2].copies
+    short = MaskedTensor(pack(np.ones((3, 1), np.bool_)), ticket.tensors["2.bias"].law)
+    signed = {**ticket.record["signed_layers"], "2": True}
+    narrower = replace(ticket.tensors["5"], mask=pack(unpack(ticket.tensors["5"].mask)[:-1]))
+    refused = [
+        (with_stages(ticket, **{"2": {"copies": copies[1:]}}), "copies of layer '2' are not one of its units"),
+        (with_stages(ticket, **{"2": {"copies": copies + 6}}), "copies of layer '2' are not one of its units"),
+        (with_stages(ticket, **{"2": {"copies": None}}), "layer '2' has"),
+        (with_stages(ticket, **{"5": {"copies": ticket.stages[3].copies[::-1].copy()}}), "each output once, in order"),
+        (with_stages(ticket, **{"5": {"bias": "0.out.bias"}, "0.out": {"bias": None}}), "bias '0.out.bias' of shape"),
+        (replace(ticket, tensors={**ticket.tensors, "2.bias": short}), "bias '2.bias' of shape"),
+        (replace(ticket, record={**ticket.record, "signed_layers": signed}), "layer '2' has two signs"),
+        (
+            replace(ticket, tensors={**ticket.tensors, "5": narrower}),
+            "stages of layer '5' do not fit",
+        ),
+    ]
+    for broken, message in refused:
+        with pytest.raises(ValueError, match=message):
+            verify(broken)
+
+
 def test_a_skip_beside_a_main_branch_must_not_be_filled_twice():
     net = normal(Block(bias=True))
     ticket = construct(net, torch.zeros(1, 1, 6, 6), construction=one_extra, inputs=Box(0.0, 1.0))
@@ -325,6 +402,45 @@ def test_what_copies_cannot_stand_for_is_refused():
             construct(net, x, construction=one_extra)
     net.last.bias = None
     assert construct(net, x, construction=one_extra).record["report"]["failures"] == 0
+
+
+def test_layers_of_zeros_keep_no_edges():
+    for zeroed in ("conv1", "fc"):
+        net = normal(Block())
+        getattr(net, zeroed).weight.data.zero_()
+        ticket = construct(net, torch.zeros(1, 1, 6, 6), construction=one_extra, inputs=Box(0.0, 1.0))
+        assert ticket.tensors[zeroed].mask.kept == 0
+        x = images((1, 6, 6), "box")
+        torch.testing.assert_close(ticket.module()(x), net(x), rtol=0, atol=0.1)
+        assert verify(ticket, target=net).ok
+
+
+def test_pools_that_are_given_are_extended_by_free_units_alone():
+    layer = TargetLayer("fc", np.linspace(-0.9, 1.0, 40, dtype=np.float32).reshape(20, 2), None, True, False, 0.01)
+    problem = wide_problem(layer, np.arange(20), Source(0), lambda units: np.zeros(units.size))
+    options = {"threads": 1, "progress": lambda _: None}
+    alone, _ = solve_problem(problem, sparsest, **options)
+    first = Pool(np.arange(3), np.ones(3, np.float32))
+    none = Pool(np.empty(0, np.int64), np.empty(0, np.float32))
+    pools, solutions = solve_problem(problem, sparsest, **options, pools=[first, none], taken=np.arange(200))
+    assert all(not solution.missed.size for solution in solutions)
+    np.testing.assert_array_equal(pools[0].units[:3], [0, 1, 2])
+    assert pools[0].units[3:].min() >= 200
+    assert pools[1].units.min() >= 200
+    assert not np.intersect1d(pools[0].units, pools[1].units).size
+    enough = [pool.units for pool in alone]
+    again, _ = solve_problem(problem, sparsest, **options, pools=alone, taken=np.concatenate(enough))
+    for pool, units in zip(again, enough, strict=True):
+        assert np.isin(units, pool.units).all()
+        assert pool.units.size <= units.size + 2  # the grid may miss what the solver reached
+
+
+def test_an_estimate_is_of_the_right_size():
+    net = normal(chain())
+    ticket = construct(net, torch.zeros(1, 1, 6, 6), construction=one_extra, inputs=Box(0.0, 1.0))
+    predicted = estimate(net, torch.zeros(1, 1, 6, 6), construction=one_extra, inputs=Box(0.0, 1.0))
+    assert 0.7 < predicted.source_parameters / ticket.source_parameters < 1.4
+    assert len(predicted.widths) == 3
 
 
 def test_streams_are_what_channelwise_operations_connect():

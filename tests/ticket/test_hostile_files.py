@@ -114,7 +114,7 @@ ENTRIES = [
     ("stages|0|bias", None, "its stages use the tensors"),
     ("stages|0|bias", 3, "wanted a text or null"),
     ("stages|0|relu", False, "no ReLU follows 'fc1.in'"),
-    ("stages|1|relu", False, "no ReLU follows 'fc1.out'"),
+    ("stages|1|relu", False, "'fc1' ends with a ReLU in the ticket or in its target, not in both"),
     ("stages|0|relu", 1, "wanted true or false"),
     ("stages|0|layer", "fc9", "its stages stand for the layers"),
     ("stages|3|layer", "fc1", "its stages stand for the layers"),

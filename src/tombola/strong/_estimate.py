@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from tombola.engines import available_cores
-from tombola.graph import read_graph
+from tombola.graph import Graph, read_graph
 from tombola.random_source import Source
 from tombola.subset_sum import counting_bound, sparsest
 
@@ -17,9 +17,11 @@ from ._adaptive import Pool, PortSolution, Solver, grow_pools, solve_port
 from ._ball import Ball
 from ._construct import Construction
 from ._input_sets import InputSet
-from ._layer import TargetLayer
+from ._layer import TargetLayer, height_of
 from ._one_extra import copy_problem, one_extra, with_constants
+from ._one_extra_graph import repeated, wide_problem, with_grain
 from ._problem import FreeUnits, Problem
+from ._stream_copies import StreamCopies
 from ._targets import targets
 from ._tolerance import Tolerance
 from ._two_layer import pair_problem, two_layer
@@ -76,8 +78,12 @@ def estimate(
         True
     """
     tolerance, inputs, source = tolerance or Tolerance(), inputs or Ball(1.0), Source(seed)
-    layers = targets(read_graph(model, example), tolerance, inputs)
-    parts, sizes = (_one_extra if construction is one_extra else _two_layer)(layers, source, solver)
+    graph = read_graph(model, example)
+    layers = targets(graph, tolerance, inputs)
+    if construction is one_extra and not graph.is_dense_chain():
+        parts, sizes = _one_extra_graph(graph, layers, source, solver)
+    else:
+        parts, sizes = (_one_extra if construction is one_extra else _two_layer)(layers, source, solver)
     weights = sum(layer.parameters.size for layer in layers)
     widest = max(layer.augmented.size for layer in layers)
     return Estimate(
@@ -113,8 +119,39 @@ def _one_extra(layers: list[TargetLayer], source: Source, solver: Solver) -> tup
     return [*parts, part][::-1], [*sizes, part.height * (repeated.augmented.shape[1] + repeated.outputs)][::-1]
 
 
+def _one_extra_graph(
+    graph: Graph, layers: list[TargetLayer], source: Source, solver: Solver
+) -> tuple[list[_Part], list[int]]:
+    """Backwards likewise; layers that take the results of one stream share its copies. Constants are left out."""
+    streams, parts = StreamCopies(graph).streams, []
+    of, copies = streams.of, {}
+    for given in reversed(layers):
+        feed = streams.takes[given.name]
+        layer = given if streams.first(given.name) else with_grain(given, streams.grains[feed])
+        channels = streams.channels[of[given.name]]
+        above = copies.setdefault(of[given.name], np.arange(channels))
+        if streams.first(given.name):
+            problem, _ = pair_problem(repeated(layer, above), source)
+        else:
+            problem = wide_problem(replace(layer, bias=None), above, source, lambda units: np.zeros(units.size))
+        part = _sampled(problem, solver)
+        parts.append((part, layer))
+        if not streams.first(given.name):
+            units = max(part.height, copies.get(of[feed], np.empty(0)).size)
+            copies[of[feed]] = np.arange(units) % streams.channels[of[feed]]
+    columns = [copies[of[layer.name]].size * layer.taps for _, layer in parts]
+    sizes = [
+        part.height * ((layer.augmented.shape[1] if streams.first(layer.name) else 0) + width)
+        for (part, layer), width in zip(parts, columns, strict=True)
+    ]
+    return [part for part, _ in parts][::-1], sizes[::-1]
+
+
 def _sampled(problem: Problem, solver: Solver) -> _Part:
-    """Height, mask bytes and seconds of a whole problem, from ports spread over the order in which they are served."""
+    """Height, mask bytes and seconds of a whole problem, from ports spread over the order in which they are served.
+
+    The height of a sample leaves out units that nobody takes; where all ports are served they are counted.
+    """
     ports = len(problem.columns)
     chosen = problem.order()[np.unique(np.linspace(0, ports - 1, min(SAMPLE, ports)).round().astype(np.int64))]
     sample = replace(
@@ -122,10 +159,10 @@ def _sampled(problem: Problem, solver: Solver) -> _Part:
     )
     _served(replace(sample, targets=sample.targets[:1], columns=sample.columns[:1], signs=sample.signs[:1]), solver)
     started = time.perf_counter()
-    pools, solutions, growing = _served(sample, solver)
+    pools, solutions, growing = _served(sample, solver, tail=chosen.size == ports)
     solving = time.perf_counter() - started - growing
     share = ports / chosen.size
-    height = round(share * sum(pool.units.size for pool in pools))
+    height = height_of(pools) if chosen.size == ports else round(share * sum(pool.units.size for pool in pools))
     kept = share * sum(solution.edges for solution in solutions)
     cells = max(1, height * problem.targets.shape[1])
     density = min(1.0, max(kept / cells, 1e-9))
@@ -133,8 +170,8 @@ def _sampled(problem: Problem, solver: Solver) -> _Part:
     return _Part(height, cells * entropy / 8 + 4 * height, share * (growing + solving / available_cores()))
 
 
-def _served(problem: Problem, solver: Solver) -> tuple[list[Pool], list[PortSolution], float]:
+def _served(problem: Problem, solver: Solver, *, tail: bool = False) -> tuple[list[Pool], list[PortSolution], float]:
     started = time.perf_counter()
-    pools = grow_pools(problem, FreeUnits(problem), progress=lambda _: None, tail=False)
+    pools = grow_pools(problem, FreeUnits(problem), progress=lambda _: None, tail=tail)
     growing = time.perf_counter() - started
     return pools, [solve_port(problem, port, pool, solver) for port, pool in enumerate(pools)], growing

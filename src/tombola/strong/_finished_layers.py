@@ -20,7 +20,7 @@ import numpy as np
 from tombola import __version__
 from tombola.activations import RELU, Activation
 from tombola.files import atomic_write
-from tombola.random_source import law_from_json, law_to_json
+from tombola.random_source import law_from_json
 from tombola.ticket import (
     BitMask,
     MaskedTensor,
@@ -28,6 +28,7 @@ from tombola.ticket import (
     Stage,
     check_json,
     content_sha256,
+    layout_to_json,
     read_container,
     strict_json,
     write_container,
@@ -37,10 +38,13 @@ from ._layer import BuiltLayer, Miss, Recipe, TargetLayer
 
 FORMAT = "tombola-layer/1"
 MISS = {"layer": str, "output": int, "input": int, "sign": int, "error": float}
+STAGE = {"layer": str, "weight": str, "bias": (str, type(None)), "relu": bool, "activation": (dict, type(None))}
 WHOLE = {
     "key": str,
     "tensors": [{"name": str, "columns": int, "law": dict, "transposed": bool}],
-    "stages": [{"layer": str, "weight": str, "bias": (str, type(None)), "relu": bool, "activation": bool}],
+    "stages": [
+        {"layer": str, "weight": str, "bias": (str, type(None)), "relu": bool, "activation": (dict, type(None))}
+    ],
     "numbers": {"edges": int, "targets": int, "zeroed": int, "signed": bool, "failures": int},
     "misses": [MISS],
 }
@@ -162,25 +166,7 @@ def _data(built: BuiltLayer, key: str) -> dict[str, Any]:
     assert all(tensor.law is not None for tensor in built.tensors.values()), "all values come from the source"
     return {
         "key": key,
-        "tensors": [
-            {
-                "name": name,
-                "columns": tensor.mask.shape[1],
-                "law": None if tensor.law is None else law_to_json(tensor.law),
-                "transposed": tensor.transposed,
-            }
-            for name, tensor in built.tensors.items()
-        ],
-        "stages": [
-            {
-                "layer": stage.layer,
-                "weight": stage.weight,
-                "bias": stage.bias,
-                "relu": stage.relu,
-                "activation": stage.activation != RELU,  # then it is that of the parent
-            }
-            for stage in built.stages
-        ],
+        **layout_to_json(built.tensors, built.stages),
         "numbers": {name: getattr(built, name) for name in WHOLE["numbers"]},
         "misses": [asdict(miss) for miss in built.misses],
     }
@@ -190,7 +176,8 @@ def _built(data: dict[str, Any], arrays: Mapping[str, np.ndarray], activation: A
     """The layer that `_data` and `_arrays` took apart."""
     tensors = {entry["name"]: _tensor(entry, arrays) for entry in data["tensors"]}
     stages = tuple(
-        Stage(**{**entry, "activation": activation if entry["activation"] else RELU}) for entry in data["stages"]
+        Stage(**{**entry, "activation": activation if entry["activation"] else RELU})  # that of the parent
+        for entry in data["stages"]
     )
     if set(tensors) != {name for stage in stages for name in (stage.weight, stage.bias) if name is not None}:
         raise ValueError("its tensors are not those of the stages")

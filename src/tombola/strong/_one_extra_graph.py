@@ -19,7 +19,7 @@ from dataclasses import replace
 import numpy as np
 
 from tombola.errors import UnsupportedModuleError
-from tombola.random_source import Uniform
+from tombola.random_source import Source, Uniform
 from tombola.ticket import BitMask, Mask, MaskedTensor, OwnerMask, Stage
 
 from ._adaptive import Pool, solve_problem
@@ -27,6 +27,8 @@ from ._layer import BuiltLayer, Recipe, TargetLayer, column_mask, half_width, he
 from ._problem import Problem
 from ._stream_copies import StreamCopies
 from ._two_layer import LEAST_FACTOR, UNIT_LAW, build_pair, report
+
+Values = Callable[[np.ndarray], np.ndarray]
 
 
 def one_extra_graph(layers: list[TargetLayer], recipe: Recipe) -> list[BuiltLayer]:
@@ -54,12 +56,12 @@ def one_extra_graph(layers: list[TargetLayer], recipe: Recipe) -> list[BuiltLaye
         if copies.streams.first(layer.name):
             built.append((layer.taps, _first(layer, copies, recipe)))
         else:
-            grained = _with_grain(layer, copies.streams.grains[copies.streams.takes[layer.name]])
+            grained = with_grain(layer, copies.streams.grains[copies.streams.takes[layer.name]])
             built.append((grained.taps, _between(grained, copies, recipe)))
     return [_finished(one, taps, copies) for taps, one in reversed(built)]
 
 
-def _with_grain(layer: TargetLayer, grain: int) -> TargetLayer:
+def with_grain(layer: TargetLayer, grain: int) -> TargetLayer:
     """A dense layer on flattened images as one on channels whose pixels are taps."""
     if grain == 1:
         return layer
@@ -68,7 +70,7 @@ def _with_grain(layer: TargetLayer, grain: int) -> TargetLayer:
     return replace(layer, weight=np.ascontiguousarray(weight), bias=bias, taps=grain, bias_tap=0)
 
 
-def _repeated(layer: TargetLayer, channels: np.ndarray) -> TargetLayer:
+def repeated(layer: TargetLayer, channels: np.ndarray) -> TargetLayer:
     """The layer with these output channels, one after the other; -1 for one of zeros."""
     used = channels >= 0
     weight = layer.weight.reshape(-1, layer.taps, layer.inputs)[channels] * used[:, None, None]
@@ -78,25 +80,16 @@ def _repeated(layer: TargetLayer, channels: np.ndarray) -> TargetLayer:
 
 def _first(layer: TargetLayer, copies: StreamCopies, recipe: Recipe) -> BuiltLayer:
     """A layer that takes the network's input, once for every copy of its outputs that is needed."""
-    return build_pair(_repeated(layer, copies.at(layer.name)), recipe)
+    return build_pair(repeated(layer, copies.at(layer.name)), recipe)
 
 
 def _between(layer: TargetLayer, copies: StreamCopies, recipe: Recipe) -> BuiltLayer:
     """A layer between copies; units below it become copies as they are used."""
-    above = copies.at(layer.name)
-    used = np.flatnonzero(above >= 0)
-    rows = replace(_repeated(layer, above[used]), signed=False)
-    columns = (used[:, None] * layer.taps + np.arange(layer.taps)).ravel()
-    width, law = copies.width(layer.name) * layer.taps, Uniform(half_width(layer.augmented))
-
-    def elements(units: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(recipe.source.block(layer.name, law, units, range(width), threads=1)[:, columns])
-
-    pools, makers, values = copies.pools(layer.name), [], {}
-    if rows.bias is not None:
-        pool, makers, values = _constants(rows, copies, recipe)
+    above, pools, makers, values = copies.at(layer.name), copies.pools(layer.name), [], {}
+    if layer.bias is not None:
+        pool, makers, values = _constants(layer, copies, recipe)
         pools.append(pool)
-    problem = _problem(rows, elements, values[makers[0]] if makers else _nothing)
+    problem = wide_problem(layer, above, recipe.source, values[makers[0]] if makers else _nothing)
     pools, solutions = solve_problem(
         problem,
         recipe.solver,
@@ -105,16 +98,25 @@ def _between(layer: TargetLayer, copies: StreamCopies, recipe: Recipe) -> BuiltL
         pools=pools,
         taken=copies.taken(layer.name),
     )
-    ports = np.arange(len(pools))
+    ports, columns = np.arange(len(pools)), used_columns(layer, above)
     owner, packed = kept_rows(pools, solutions, ports, height_of(pools), width=columns.size)
     copies.take(layer.name, owner, makers[0] if makers else None)
-    tensors = {layer.name: MaskedTensor(BitMask(spread(packed, columns, width), width), law, transposed=True)}
+    mask = BitMask(spread(packed, columns, above.size * layer.taps), above.size * layer.taps)
+    tensors = {layer.name: MaskedTensor(mask, wide_law(layer), transposed=True)}
     stage = Stage(layer.name, layer.name, None, relu=layer.relu)
+    rows = replace(repeated(layer, above[above >= 0]), signed=False)
     named = replace(problem, columns=ports)
     return report(rows, named, solutions, tensors=tensors, stages=(stage,), by_output=False)
 
 
-Values = Callable[[np.ndarray], np.ndarray]
+def wide_law(layer: TargetLayer) -> Uniform:
+    """The law of the source weights between copies, scaled to the layer's weights and biases."""
+    return Uniform(half_width(layer.augmented))
+
+
+def used_columns(layer: TargetLayer, above: np.ndarray) -> np.ndarray:
+    """The columns of a layer's tensor that lead to copies."""
+    return (np.flatnonzero(above >= 0)[:, None] * layer.taps + np.arange(layer.taps)).ravel()
 
 
 def _nothing(units: np.ndarray) -> np.ndarray:
@@ -148,12 +150,19 @@ def bias_name(layer: str, copies: StreamCopies) -> str:
     return f"{layer}.out.bias" if copies.streams.first(layer) else f"{layer}.bias"
 
 
-def _problem(layer: TargetLayer, elements: Callable[[np.ndarray], np.ndarray], values: Values) -> Problem:
-    """Every channel is a port, and so is the constant; copies offer their edges, constants what they are worth times.
+def wide_problem(layer: TargetLayer, above: np.ndarray, source: Source, values: Values) -> Problem:
+    """Every channel below a layer is a port, and so is the constant, with one target for each tap of each copy above.
 
     A unit can become a copy of any channel, but a constant only if it is worth something.
+
+    Args:
+        layer: with its pixels as taps, where it takes flattened images.
+        above: `(width,)` the channel that each unit of its result is a copy of, -1 for none.
+        source: the random parent.
+        values: what units are worth as constants.
     """
-    ports = layer.augmented.shape[1]
+    rows, columns, width = repeated(layer, above[above >= 0]), used_columns(layer, above), above.size * layer.taps
+    ports, law = layer.augmented.shape[1], wide_law(layer)
 
     def factors(units: np.ndarray) -> np.ndarray:
         copied = np.ones((units.size, 1), np.float32)
@@ -161,8 +170,11 @@ def _problem(layer: TargetLayer, elements: Callable[[np.ndarray], np.ndarray], v
             return copied
         return np.concatenate([copied, values(units)[:, None].astype(np.float32)], axis=1)
 
+    def elements(units: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(source.block(layer.name, law, units, range(width), threads=1)[:, columns])
+
     return Problem(
-        targets=layer.augmented.T,
+        targets=rows.augmented.T,
         columns=(np.arange(ports) >= layer.inputs).astype(np.int64),
         signs=np.ones(ports, np.int64),
         factors=factors,

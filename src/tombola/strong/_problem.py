@@ -94,6 +94,9 @@ class FreeUnits:
 
     def _draw(self, count: int) -> None:
         ids = np.setdiff1d(np.arange(self._drawn, self._drawn + count), self._taken, assume_unique=True)
+        self._drawn += count
+        if not ids.size:
+            return
         factors, rows = self._problem.factors(ids), self._problem.elements(ids)
         if len(self._spare) < ids.size:
             held = len(self.rows)
@@ -104,7 +107,6 @@ class FreeUnits:
         slots = np.array([self._spare.pop() for _ in range(ids.size)], np.int64)
         self._factors[slots], self.rows[slots] = factors, rows
         self._ids, self._slots = np.concatenate([self._ids, ids]), np.concatenate([self._slots, slots])
-        self._drawn += count
 
 
 def _taller(table: np.ndarray, extra: int, like: np.ndarray) -> np.ndarray:

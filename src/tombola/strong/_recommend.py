@@ -87,7 +87,7 @@ def recommend(
     layers = targets(graph, tolerance, inputs)
     found = [_sampled(model, example, two_layer, "smallest parent and ticket", tolerance, inputs, 2 * len(layers))]
     if graph.is_dense_chain():
-        reason = "about half the depth; a larger parent, and errors that add up over copies"
+        reason = "about half the depth"
         found.append(_sampled(model, example, one_extra, reason, tolerance, inputs, len(layers) + 1))
     found += [one for blind in _blind(graph) if (one := _by_theory(*blind, layers, tolerance)) is not None]
     return sorted(found, key=lambda one: one.source_parameters)
@@ -111,16 +111,16 @@ def _sampled(
 def _blind(graph: Graph) -> list[tuple[Construction, Sizes, str]]:
     """The constructions from blind blocks, with their block sizes and reasons."""
     recipe = Recipe(graph, Source(0), sparsest)
-    sums = "blocks chosen before any value is seen, as the theorems have it"
+    sums = "blocks fixed beforehand, as in the theorem"
     return [
         (pensia, lambda layer, count: subset_blocks(layer, count, recipe), sums),
         *[
             (fixed_size(k), lambda layer, count, k=k: sized_blocks(layer, count, k=k), f"{k} edges to every weight")
             for k in (2, 3, 4)
         ],
-        (golden_ratio, golden_blocks, "no search at all: a greedy walk, O(log 1 / epsilon) to a weight"),
+        (golden_ratio, golden_blocks, "a greedy walk instead of a search"),
         (malach_product, product_blocks, "one edge to every weight"),
-        (malach_box, box_blocks, "the first proof, to be looked at"),
+        (malach_box, box_blocks, "the first proof"),
     ]
 
 

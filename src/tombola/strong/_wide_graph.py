@@ -138,11 +138,8 @@ def _piece(
     target = _with_taps(matrix, layer.window, grain).astype(np.float64)
     taps, inputs = target.shape[1:]
     positive, negative = effective.positive, effective.negative
-    if (
-        positive.shape[0] != copies.size * taps
-        or effective.layer != layer.name
-        or copies.max(initial=-1) >= len(target)
-    ):
+    fits = positive.shape[0] == copies.size * taps and copies.max(initial=-1) < len(target)
+    if not fits or effective.layer != layer.name:
         raise ValueError(
             f"the ticket has {effective.layer!r} of shape {positive.shape} where the target has {layer.name!r} of "
             f"shape {tuple(layer.weight.shape)}: it is a ticket for another target"

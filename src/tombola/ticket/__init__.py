@@ -3,7 +3,7 @@
 from ._check import check_ticket
 from ._container import content_sha256, read_container, write_container
 from ._encoding import BitMask, Mask, OwnerMask, pack, unpack
-from ._file import load_ticket
+from ._file import layout_to_json, load_ticket
 from ._graph import TicketGraph, ticket_graph
 from ._json import check_json, strict_json
 from ._ticket import MaskedTensor, Stage, Ticket, array_sha256, first_block
@@ -21,6 +21,7 @@ __all__ = [
     "check_ticket",
     "content_sha256",
     "first_block",
+    "layout_to_json",
     "load_ticket",
     "pack",
     "read_container",

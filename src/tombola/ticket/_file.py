@@ -8,7 +8,7 @@ not know by name it refuses.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,14 @@ def _data(ticket: Ticket) -> dict[str, Any]:
     return {
         "kind": ticket.kind,
         "source": None if source is None else {"seed": source.seed, "generation": source.generation},
+        **layout_to_json(ticket.tensors, ticket.stages),
+        "record": ticket.record,
+    }
+
+
+def layout_to_json(tensors: Mapping[str, MaskedTensor], stages: Sequence[Stage]) -> dict[str, Any]:
+    """Tensors and stages as JSON data, without masks and copies."""
+    return {
         "tensors": [
             {
                 "name": name,
@@ -123,7 +131,7 @@ def _data(ticket: Ticket) -> dict[str, Any]:
                 "law": None if tensor.law is None else law_to_json(tensor.law),
                 "transposed": tensor.transposed,
             }
-            for name, tensor in ticket.tensors.items()
+            for name, tensor in tensors.items()
         ],
         "stages": [
             {
@@ -133,9 +141,8 @@ def _data(ticket: Ticket) -> dict[str, Any]:
                 "relu": stage.relu,
                 "activation": None if stage.activation == RELU else stage.activation.to_json(),
             }
-            for stage in ticket.stages
+            for stage in stages
         ],
-        "record": ticket.record,
     }
 
 

@@ -1,0 +1,243 @@
+"""Draws the pictures of the pages from recorded results, when the documentation is built.
+
+A picture is a function of the records of one or more studies, `experiments/STUDY/result.json`; it becomes
+`pictures/NAME.svg` of the site. Where a record is missing, so is the picture, and pages are shown without it.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+Record = Mapping[str, Any]
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+IMAGE = re.compile(r"!\[[^\]]*\]\(pictures/([\w-]+)\.svg\)\n*")
+
+# Text and paper are these two while a picture is drawn; the reader's system says what they become.
+INK, PAPER = "#101112", "#fefdfc"
+SCHEMES = (
+    "<style>svg { --ink: #1f2328; --paper: #ffffff }"
+    " @media (prefers-color-scheme: dark) { svg { --ink: #e6e6e6; --paper: #1e2129 } }</style>"
+)
+BLUE, RED, GREEN, PURPLE, GREY = "#2f7fc1", "#d55e00", "#009e73", "#b85c9e", "#8a8f98"
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "tombola",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.facecolor": PAPER,
+    "figure.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": GREY,
+    "grid.alpha": 0.3,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5,
+    "errorbar.capsize": 2,
+}
+CURVES = {  # colour and marker; curves of theory are dashed
+    "malach-box": (RED, "v"),
+    "malach-product": (BLUE, "^"),
+    "golden-ratio": (GREEN, "D"),
+    "fixed-size:3": (PURPLE, "s"),
+    "pensia": (RED, "o"),
+    "one-extra": (PURPLE, "P"),
+    "depth-leveraged:4": (GREEN, "s"),
+    "depth-leveraged:2": (GREEN, "o"),
+    "two-layer": (BLUE, "o"),
+    "counting bound": (GREY, ""),
+}
+TIGHT = 0.045  # of the height of a plot: labels keep this distance
+AT, BESIDE = 1.01, 1.06  # of its width: where lines to labels begin, and where labels do
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """The site's files, with the pictures among them."""
+    for name, svg in drawn(EXPERIMENTS).items():
+        files.append(File.generated(config, f"pictures/{name}.svg", content=svg))
+    return files
+
+
+def on_page_markdown(markdown: str, files: Files, **_: Any) -> str:  # noqa: ANN401 - the signature of the event
+    """The page without images of pictures that were not drawn."""
+    known = {file.src_uri for file in files}
+    return IMAGE.sub(lambda found: found[0] if f"pictures/{found[1]}.svg" in known else "", markdown)
+
+
+def drawn(experiments: Path) -> dict[str, str]:
+    """All pictures whose results are recorded, as SVG by name."""
+    pictures = {}
+    for name, (studies, picture) in PICTURES.items():
+        paths = [experiments / study / "result.json" for study in studies]
+        if all(path.exists() for path in paths):
+            pictures[name] = svg_of(picture, [json.loads(path.read_text()) for path in paths])
+    return pictures
+
+
+def svg_of(picture: Callable[..., Figure], records: Sequence[Record]) -> str:
+    """One picture, the same text for the same records."""
+    written = io.StringIO()
+    with mpl.rc_context(STYLE):
+        picture(*records).savefig(written, format="svg", metadata={"Date": None})
+    svg = written.getvalue().replace(INK, "var(--ink)").replace(PAPER, "var(--paper)")
+    return svg.replace("<defs>", f"{SCHEMES}\n <defs>", 1)
+
+
+def parent_by_tolerance(parents: Record) -> Figure:
+    """The parent's size against the tolerance, finer to the right."""
+    figure, axes = framed("weight tolerance, relative to the layer's largest weight")
+    ends = parent_curves(axes, parents, "tolerance")
+    axes.invert_xaxis()
+    width = parents["config"]["width"]
+    axes.set_title(f"Parent of a {width}-{width}-10 target", loc="left")
+    return labelled(figure, axes, ends)
+
+
+def parent_by_width(parents: Record) -> Figure:
+    """The parent's size against the target's width."""
+    figure, axes = framed("width of the target, units")
+    ends = parent_curves(axes, parents, "width")
+    axes.set_xticks(parents["config"]["widths"], [str(width) for width in parents["config"]["widths"]])
+    axes.set_title(f"Parent of width-width-10 targets, tolerance {parents['config']['tolerance']:g}", loc="left")
+    return labelled(figure, axes, ends)
+
+
+def parent_curves(axes: Axes, parents: Record, axis: str) -> dict[str, float]:
+    """Draws one curve for each construction; where they end, by label."""
+    axes.set_yscale("log")
+    axes.set_ylabel("weights of the parent\nfor each weight of the target")
+    ends = {}
+    for name, (colour, marker) in CURVES.items():
+        row = {key: one for key, one in parents["table"][name].items() if key.startswith(f"{axis} ") and one}
+        points = sorted((float(key.split()[1]), one["mean"], one["ci95"] or 0) for key, one in row.items())
+        if not points:
+            continue
+        at, means, halves = zip(*points, strict=True)
+        dashes = "-" if parents["basis"][name] == "measured" else "--"
+        options = {"color": colour, "marker": marker, "markerfacecolor": colour if dashes == "-" else PAPER}
+        axes.errorbar(at, means, halves if any(halves) else None, linestyle=dashes, **options)
+        ends[name] = means[0] if axis == "tolerance" else means[-1]
+    note = "solid: built, mean and 95 % interval of three seeds; dashed: what the theorem asks for"
+    axes.figure.text(0.01, 0.01, note, fontsize=8.5)
+    return ends
+
+
+def cost_by_size(scale: Record, two_layer: Record) -> Figure:
+    """Time for each weight against the number of weights."""
+    figure, axes = framed("weights of the target")
+    axes.set_ylabel("microseconds for each weight")
+    ends, rows = {}, sorted(scale["table"].values(), key=lambda row: row["weights"]["mean"])
+    at = [row["weights"]["mean"] for row in rows]
+    for key, label, colour in (("microseconds", "building", BLUE), ("certificate microseconds", "certificate", RED)):
+        means, halves = ([row[key][part] for row in rows] for part in ("mean", "ci95"))
+        axes.errorbar(at, means, halves, color=colour, marker="o")
+        ends[label] = means[-1]
+    seconds = two_layer["table"]["sparsest at 0.01"]["seconds"]
+    sizes = [int(size) for size in two_layer["config"]["model"].split(":")[1].split("-")]
+    weights = sum(one * other for one, other in itertools.pairwise(sizes))
+    mean, half = (1e6 * seconds[part] / weights for part in ("mean", "ci95"))
+    axes.errorbar([weights], [mean], [half], color=GREEN, marker="s")
+    text = f"{'-'.join(map(str, sizes))} on MNIST,\nall cores, both together"
+    axes.annotate(text, (weights, mean - half), (0, -6), textcoords="offset points", ha="center", va="top")
+    axes.set_ylim(0)
+    axes.set_title("Cost of a weight in one layer, one thread, tolerance 0.01", loc="left")
+    axes.figure.text(0.01, 0.01, "mean and 95 % interval of three seeds; of five for the network", fontsize=8.5)
+    return labelled(figure, axes, ends)
+
+
+def proofs(two_layer: Record) -> Figure:
+    """Certificate, attack and what is seen on real data, for the tickets of one trained network."""
+    columns = {"certificate box": "certificate", "attack box": "attack", "rms output error": "test images, rms"}
+    rows = {name: row for name, row in two_layer["table"].items() if columns.keys() <= row.keys()}
+    figure = Figure((7.2, 2.6), layout="constrained")
+    axes = figure.subplots()
+    shown = list(zip(columns.items(), (RED, PURPLE, BLUE), "v^o", strict=True))
+    for (column, label), colour, marker in shown:
+        dots(axes, rows, column, colour=colour, marker=marker, label=label)
+    axes.set_xscale("log")
+    axes.set_xlabel("error of the output (2-norm), inputs in [0, 1]")
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    return figure
+
+
+def real_networks(networks: Record) -> Figure:
+    """What tickets of convolutional and residual networks change, and how tight the proofs of their layers are."""
+    rows = networks["table"]
+    figure = Figure((9.0, 1.6 + 0.36 * len(rows)), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    dots(left, rows, "accuracy change", colour=BLUE, marker="o", label=None)
+    left.axvline(0, color=GREY, linewidth=1)
+    left.set_xlabel("change of test accuracy, points")
+    for column, colour, marker in (("median layer ratio", GREEN, "s"), ("worst layer ratio", RED, "v")):
+        dots(right, rows, column, colour=colour, marker=marker, label=column.replace(" ratio", ""))
+    right.set_xscale("log")
+    right.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    right.xaxis.set_major_formatter("{x:g}")
+    right.xaxis.set_minor_formatter(NullFormatter())
+    right.set_xlabel("certificate over attack, layer by layer")
+    figure.legend(loc="outside upper right", ncols=2, frameon=False)
+    return figure
+
+
+def dots(axes: Axes, rows: Mapping[str, Any], column: str, *, colour: str, marker: str, label: str | None) -> None:
+    """One dot with its interval for each row, from the top down."""
+    found = [row[column] for row in rows.values()]
+    means, halves = [one["mean"] for one in found], [one["ci95"] or 0 for one in found]
+    places = range(len(rows))
+    axes.errorbar(means, places, xerr=halves, color=colour, marker=marker, linestyle="none", label=label)
+    axes.set_yticks(places, list(rows))
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.grid(axis="x")
+
+
+def framed(xlabel: str) -> tuple[Figure, Axes]:
+    """A figure with one plot, logarithmic to the right, and room for labels to its right."""
+    figure = Figure((7.2, 5.2))
+    axes = figure.add_axes((0.11, 0.15, 0.66, 0.78))
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(xlabel)
+    axes.grid()
+    return figure, axes
+
+
+def labelled(figure: Figure, axes: Axes, ends: Mapping[str, float]) -> Figure:
+    """The figure with the name of every curve beside its end, names moved apart where curves meet."""
+    log = math.log if axes.get_yscale() == "log" else float
+    low, high = (log(limit) for limit in axes.get_ylim())
+    beside = {"transform": axes.transAxes, "clip_on": False}
+    below = -math.inf
+    for name, end in sorted(ends.items(), key=lambda one: one[1]):
+        height = (log(end) - low) / (high - low)
+        below = max(height, below + TIGHT)
+        axes.plot((AT, BESIDE - 0.01), (height, below), color=GREY, linewidth=0.7, **beside)
+        axes.text(BESIDE, below, name, va="center", transform=axes.transAxes)
+    return figure
+
+
+PICTURES: dict[str, tuple[tuple[str, ...], Callable[..., Figure]]] = {
+    "parent-by-tolerance": (("parents",), parent_by_tolerance),
+    "parent-by-width": (("parents",), parent_by_width),
+    "cost-by-size": (("scale", "two_layer"), cost_by_size),
+    "proofs": (("two_layer",), proofs),
+    "real-networks": (("real_networks",), real_networks),
+}
