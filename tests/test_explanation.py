@@ -122,9 +122,7 @@ def test_the_terms_of_a_tap_add_up_to_its_weight():
     scale = 0.01 * float(weight.abs().max())
     for tap in ((0, 0), (1, 2)):
         terms = explain(ticket, "0", 2, 1, tap=tap)
-        assert sum(term["product"] for term in terms) == pytest.approx(
-            float(weight[2, 1][tap]), abs=scale
-        )
+        assert sum(term["product"] for term in terms) == pytest.approx(float(weight[2, 1][tap]), abs=scale)
     bias = explain(ticket, "0", 2, None)
     assert sum(term["product"] for term in bias) == pytest.approx(float(net[0].bias.detach()[2]), abs=scale)
     with pytest.raises(ValueError, match=r"a tap of the 3 x 3 behind output and input, got \[1\]"):

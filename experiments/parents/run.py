@@ -26,13 +26,13 @@ UNIT, SIGNED = Box(0.0, 1.0), Box(-1.0, 1.0)
 BUILT = ("two-layer", "depth-leveraged:2", "depth-leveraged:4", "one-extra")
 BLIND = ("pensia", "fixed-size:3", "golden-ratio", "malach-product", "malach-box")
 BOUND = "counting bound"
-KIND_COLUMNS = ["parent per weight", "edges per weight above tolerance", "certificate", "failures"]
+KIND_COLUMNS = ["parent per weight", "kept per weight", "certificate", "failures"]
 LAWS = ("uniform", "normal", "signed_constant", "looks_linear")
 OTHERS = ("leaky-relu:0.1", "tanh", "softsign", "elu", "gelu", "silu", "sigmoid", "softplus")
 KINDS = {f"relu, {law}": ("relu", law, True) for law in LAWS}
 KINDS |= {f"{name}, uniform": (name, "uniform", True) for name in OTHERS}
 KINDS |= {f"{name}, uniform, no biases": (name, "uniform", False) for name in ("relu", "sigmoid")}
-DETAILS = ["depth", "widest layer", "parent per weight", "edges per weight above tolerance", "failures"]
+DETAILS = ["depth", "widest layer", "parent per weight", "kept per weight", "edges per sum", "failures"]
 
 
 @dataclass(frozen=True)
@@ -108,13 +108,14 @@ def kind(config: Config, name: str, seed: int) -> dict[str, float]:
 
 
 def measured(ticket: Ticket) -> dict[str, float]:
-    """What the parent and the ticket are like."""
+    """What the parent and the ticket are like; a weight has a sum for each sign of its input and copy of its output."""
     found, weights = sizes(ticket), ticket.record["report"]["target_parameters"]
     return {
         "depth": len(ticket.stages),
         "widest layer": max(max(tensor.mask.shape) for tensor in ticket.tensors.values()),
         "parent per weight": found["source parameters"] / weights,
-        "edges per weight above tolerance": found["kept per weight above tolerance"],
+        "kept per weight": found["kept"] / weights,
+        "edges per sum": found["kept per weight above tolerance"],
         "failures": found["failures"],
         "seconds": found["seconds"],
     }

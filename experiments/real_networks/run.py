@@ -1,4 +1,4 @@
-"""Two-layer tickets of convolutional and residual networks on real images: accuracy, sizes, certificates layer by layer.
+"""Two-layer tickets of convolutional and residual networks on real images: accuracy, sizes, certificates by layer.
 
 Run `python experiments/real_networks/run.py`; `--tiny` does the same on the bundled digits in seconds and writes
 nothing. Targets are trained once and kept in `targets/` beside this file.

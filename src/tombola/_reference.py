@@ -10,7 +10,7 @@ import hashlib
 
 import numpy as np
 
-from .random_source import Law, LogUniform, Mirrored, Normal, Plain, Uniform, _tables
+from .random_source import LogUniform, Mirrored, Normal, Plain, Uniform, _tables
 from .ticket import OwnerMask, Ticket, first_block
 
 MASK, SHIFT = np.uint64(0xFFFFFFFF), np.uint64(32)

@@ -96,7 +96,9 @@ def test_borders_are_as_exact_as_the_interior():
 
 def test_a_bias_that_padding_would_reach_is_refused():
     net = nn.Sequential(nn.Conv2d(1, 2, 2, padding=2), nn.ReLU())
-    with pytest.raises(UnsupportedModuleError, match="0: found a convolution with a bias whose every tap reads padding"):
+    with pytest.raises(
+        UnsupportedModuleError, match="0: found a convolution with a bias whose every tap reads padding"
+    ):
         construct(net, torch.zeros(1, 1, 4, 4))
     net[0].bias = None
     assert construct(net, torch.zeros(1, 1, 4, 4)).record["report"]["failures"] == 0

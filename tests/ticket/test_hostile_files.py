@@ -342,7 +342,12 @@ MASKED_CHANGES = [
     (MASKED, "record|shapes", {}, "a shape for each of its tensors"),
     (MASKED, "tensors|0|transposed", True, "has a mask of shape"),
     (MASKED, "kind", "strong", "wanted an object with the entry"),
-    (MASKED, "stages", [{"layer": "a", "weight": "0.weight", "bias": None, "relu": True, "activation": None}], "and no stages"),
+    (
+        MASKED,
+        "stages",
+        [{"layer": "a", "weight": "0.weight", "bias": None, "relu": True, "activation": None}],
+        "and no stages",
+    ),
     (SAVED, "tensors|0|law", {"law": "uniform", "half_width": 1.0}, "has a law, but there is no source"),
 ]
 

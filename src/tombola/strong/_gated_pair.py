@@ -108,8 +108,14 @@ def gate_of(layer: TargetLayer, parent: Parent) -> Gate:
 def pair_of(act: Activation) -> Activation:
     """What two units with opposite edges pass on together: `phi(z) - phi(-z)`, odd, whatever phi is."""
     slope = act.above + act.below
-    options = {"curvature": 2 * act.curvature, "power": act.power}
-    return Activation(f"a pair of {act.name}", slope, slope, **options, function=lambda z: act(z) - act(-z))
+    return Activation(
+        f"a pair of {act.name}",
+        slope,
+        slope,
+        curvature=2 * act.curvature,
+        power=act.power,
+        function=lambda z: act(z) - act(-z),
+    )
 
 
 def gated_pair(layer: TargetLayer, recipe: Recipe) -> BuiltLayer:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from tombola.errors import UnsupportedModuleError
 from tombola.graph import Graph, read_graph
 from tombola.random_source import Source
 from tombola.subset_sum import counting_bound, sparsest
@@ -66,8 +68,9 @@ def recommend(
 
     The first entry is the one to take unless a reason further down is yours: a shallower network, tickets with a given
     number of edges to a weight, or a theorem's own probability of success. Sizes of `two_layer` and `one_extra` are
-    measured on a sample of the target's weights (heuristic, within about a third); those of blind blocks are what their
-    theorems ask for (exact). Constructions that a target or tolerance rules out are left out. Takes about a second.
+    measured on a sample of the target's weights (heuristic, within about a third; for `one_extra` on graphs within a
+    factor of two to three); those of blind blocks are what their theorems ask for (exact). Constructions that a target
+    or tolerance rules out are left out. Takes about a second.
 
     Args:
         model: the target.
@@ -86,9 +89,8 @@ def recommend(
     graph = read_graph(model, example)
     layers = targets(graph, tolerance, inputs)
     found = [_sampled(model, example, two_layer, "smallest parent and ticket", tolerance, inputs, 2 * len(layers))]
-    if graph.is_dense_chain():
-        reason = "about half the depth"
-        found.append(_sampled(model, example, one_extra, reason, tolerance, inputs, len(layers) + 1))
+    with suppress(UnsupportedModuleError):
+        found.append(_sampled(model, example, one_extra, "about half the depth", tolerance, inputs, len(layers) + 1))
     found += [one for blind in _blind(graph) if (one := _by_theory(*blind, layers, tolerance)) is not None]
     return sorted(found, key=lambda one: one.source_parameters)
 

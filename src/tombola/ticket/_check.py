@@ -99,9 +99,9 @@ def _check_pairs(ticket: Ticket, groups: list[list[Stage]]) -> None:
     for stages, layer in zip(groups, ticket.record["target"]["layers"], strict=True):
         if len(stages) != 2:
             raise ValueError("without copies of its units, a graph has two stages for each layer")
-        if _inputs(ticket, stages[0]) != layer["shape"][1] or not stages[0].relu:
+        if ticket.tensors[stages[0].weight].inputs != layer["shape"][1] or not stages[0].relu:
             raise ValueError(f"the stages of layer {layer['name']!r} do not fit that layer of the target")
-        if _width(ticket, stages[0]) != _inputs(ticket, stages[1]):
+        if ticket.tensors[stages[0].weight].outputs != ticket.tensors[stages[1].weight].inputs:
             raise ValueError(f"{stages[1].weight!r} does not take the units of {stages[0].weight!r}")
 
 
@@ -114,8 +114,10 @@ def _check_chain(ticket: Ticket, groups: list[list[Stage]]) -> None:
     if any(signed[stages[0].layer] for stages in groups[1:]):
         raise ValueError(f"only the first of its layers can have two signs: {signed}")
     for before, stage in pairwise(ticket.stages):
-        if _width(ticket, before) != _inputs(ticket, stage):
-            raise ValueError(f"{stage.weight!r} does not take the {_width(ticket, before)} units of {before.weight!r}")
+        if ticket.tensors[before.weight].outputs != ticket.tensors[stage.weight].inputs:
+            raise ValueError(
+                f"{stage.weight!r} does not take the {ticket.tensors[before.weight].outputs} units of {before.weight!r}"
+            )
         if not before.relu:
             raise ValueError(f"no ReLU follows {before.weight!r}, though it is not the last stage")
 
@@ -137,7 +139,7 @@ def _check_layers(ticket: Ticket, groups: list[list[Stage]]) -> None:
         if stages[-1].relu != layer["relu"]:
             raise ValueError(f"layer {layer['name']!r} ends with a ReLU in the ticket or in its target, not in both")
         _check_outputs(ticket, stages, layer["shape"])
-    if _inputs(ticket, ticket.stages[0]) != described[0]["shape"][1]:
+    if ticket.tensors[ticket.stages[0].weight].inputs != described[0]["shape"][1]:
         raise ValueError(f"its first stage does not take the {described[0]['shape'][1]} inputs of its target")
 
 
@@ -145,7 +147,7 @@ def _check_outputs(ticket: Ticket, stages: list[Stage], shape: list[int]) -> Non
     """The units that stand for a target layer of some shape, where there is one for each."""
     if len(shape) < 2 or min(shape) < 0:
         raise ValueError(f"layer {stages[0].layer!r} of its target has the shape {shape}")
-    width, wanted = _width(ticket, stages[-1]), shape[0] * math.prod(shape[2:])
+    width, wanted = ticket.tensors[stages[-1].weight].outputs, shape[0] * math.prod(shape[2:])
     if stages[-1].copies is None and width != wanted:
         raise ValueError(f"layer {stages[0].layer!r} has {width} units for {wanted} of its target")
 
@@ -156,7 +158,7 @@ def _check_copies(ticket: Ticket, groups: list[list[Stage]]) -> None:
     constant = any(layer["bias"] for layer in described[1:])
     for stages, layer in zip(groups, described, strict=True):
         last = stages is groups[-1]
-        width, copies, name = _width(ticket, stages[-1]), stages[-1].copies, stages[0].layer
+        width, copies, name = ticket.tensors[stages[-1].weight].outputs, stages[-1].copies, stages[0].layer
         if copies is None:
             continue
         check_copies(copies, width, layer["shape"][0] + (constant and not last), name)
@@ -200,13 +202,3 @@ def _check_bias(ticket: Ticket, stage: Stage) -> None:
     bias, weight = ticket.tensors[stage.bias], ticket.tensors[stage.weight]
     if bias.transposed or bias.mask.shape != (weight.mask.shape[0], 1):
         raise ValueError(f"bias {stage.bias!r} of shape {bias.mask.shape} does not fit its weight")
-
-
-def _width(ticket: Ticket, stage: Stage) -> int:
-    tensor = ticket.tensors[stage.weight]
-    return tensor.mask.shape[1 if tensor.transposed else 0]
-
-
-def _inputs(ticket: Ticket, stage: Stage) -> int:
-    tensor = ticket.tensors[stage.weight]
-    return tensor.mask.shape[0 if tensor.transposed else 1]

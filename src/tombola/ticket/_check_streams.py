@@ -23,9 +23,11 @@ def check_streams(ticket: Ticket, groups: list[list[Stage]], graph: TicketGraph)
         if len(stages) != (2 if first else 1):
             raise ValueError(f"layer {layer!r} has {len(stages)} stages, where layers have two if they take the input")
         wanted = graph.shapes[layer][1] if first else widths[streams.of[streams.takes[layer]]]
-        if _inputs(ticket, stages[0]) != wanted:
+        if ticket.tensors[stages[0].weight].inputs != wanted:
             raise ValueError(f"the stages of layer {layer!r} do not fit that layer of the target")
-        if first and (not stages[0].relu or _width(ticket, stages[0]) != _inputs(ticket, stages[1])):
+        if first and (
+            not stages[0].relu or ticket.tensors[stages[0].weight].outputs != ticket.tensors[stages[1].weight].inputs
+        ):
             raise ValueError(f"{stages[1].weight!r} does not take the units of {stages[0].weight!r}")
         _check_signs(ticket, stages)
     _check_output(groups, graph, streams)
@@ -43,7 +45,7 @@ def _widths(ticket: Ticket, groups: list[list[Stage]], graph: TicketGraph, strea
     found: dict[str, int] = {}
     for stages in groups:
         layer, copies = stages[0].layer, stages[-1].copies
-        stream, columns = streams.of[layer], _width(ticket, stages[-1])
+        stream, columns = streams.of[layer], ticket.tensors[stages[-1].weight].outputs
         if copies is None or stream == INPUT:
             raise ValueError(f"layer {layer!r} has no copies of its units, or is added to the network's input")
         taps = _taps(graph, streams, layer)
@@ -84,13 +86,3 @@ def _check_output(groups: list[list[Stage]], graph: TicketGraph, streams: Stream
             continue
         if not np.array_equal(copies, np.arange(streams.channels[output])):
             raise ValueError(f"the last layer {layer!r} must have each output once, in order")
-
-
-def _width(ticket: Ticket, stage: Stage) -> int:
-    tensor = ticket.tensors[stage.weight]
-    return tensor.mask.shape[1 if tensor.transposed else 0]
-
-
-def _inputs(ticket: Ticket, stage: Stage) -> int:
-    tensor = ticket.tensors[stage.weight]
-    return tensor.mask.shape[0 if tensor.transposed else 1]

@@ -35,6 +35,16 @@ class MaskedTensor:
     law: Law | None
     transposed: bool = False
 
+    @property
+    def outputs(self) -> int:
+        """How many outputs a layer with this weight has."""
+        return self.mask.shape[1 if self.transposed else 0]
+
+    @property
+    def inputs(self) -> int:
+        """How many inputs it has."""
+        return self.mask.shape[0 if self.transposed else 1]
+
 
 @dataclass(frozen=True, eq=False)
 class Stage:
