@@ -29,7 +29,7 @@ KINDS = {
 
 def rows(first):
     """A table of the page as records, by the head of its first column."""
-    lines = PAGE[PAGE.index(f"| {first} |") :].split("\n\n")[0].splitlines()
+    lines = PAGE[PAGE.index(f"\n| {first} |") + 1 :].split("\n\n")[0].splitlines()
     head, _, *body = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return [dict(zip(head, cells, strict=True)) for cells in body]
 
@@ -95,3 +95,23 @@ def test_code_of_the_page_runs(capsys):
     exec(compile(block, "how-to-choose.md", "exec"), names)
     assert names["ticket"].record["report"]["failures"] == 0
     assert capsys.readouterr().out.startswith("two_layer 4 ")
+
+
+def test_a_shallow_certificate_is_a_few_times_the_attack_and_both_are_far_above_test_images():
+    table = json.loads((ROOT / "experiments" / "two_layer" / "result.json").read_text())["table"]
+    rows = [{key: one["mean"] for key, one in row.items()} for row in table.values()]
+    rows = [row for row in rows if {"attack box", "rms output error"} <= row.keys()]
+    assert len(rows) == 3
+    assert all(2 < row["certificate box"] / row["attack box"] < 4 for row in rows)
+    assert all(row["attack box"] > 10 * row["rms output error"] for row in rows)
+
+
+def test_a_deep_certificate_says_nothing_but_its_layers_are_tight():
+    path = ROOT / "experiments" / "real_networks" / "result.json"
+    if not path.exists():
+        pytest.skip("the study of real networks is not recorded")
+    for row in json.loads(path.read_text())["table"].values():
+        assert row["certificate"]["mean"] > row["output range"]["mean"]
+        assert row["rms output error"]["mean"] < 1
+        assert row["worst layer ratio"]["mean"] + row["worst layer ratio"]["ci95"] < 2
+        assert abs(row["accuracy change"]["mean"]) + row["accuracy change"]["ci95"] < 0.5

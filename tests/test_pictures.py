@@ -8,8 +8,8 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import Files
+from mkdocs.commands.build import build
+from mkdocs.config import load_config
 
 ROOT = Path(__file__).parents[1]
 SPEC = importlib.util.spec_from_file_location("pictures", ROOT / "docs" / "hooks" / "pictures.py")
@@ -78,14 +78,15 @@ def test_where_a_construction_refuses_its_curve_has_no_point(tmp_path):
 def test_real_networks_are_drawn_as_their_study_records_them(tmp_path):
     one = {"mean": 0.1, "ci95": 0.05, "min": 0.0, "max": 0.2}
     columns = ("accuracy change", "median layer ratio", "worst layer ratio")
+    columns += ("certificate", "output range", "rms output error")
     source = (ROOT / "experiments" / "real_networks" / "run.py").read_text()
     assert all(f'"{column}"' in source for column in columns)
     (tmp_path / "real_networks").mkdir()
     record = {"table": {"conv-4 on cifar10, sparsest": dict.fromkeys(columns, one)}}
     (tmp_path / "real_networks" / "result.json").write_text(json.dumps(record))
     found = pictures.drawn(tmp_path)
-    assert set(found) == {"real-networks"}
-    assert "conv-4 on cifar10, sparsest" in texts(found["real-networks"])
+    assert set(found) == {"real-networks", "real-certificates"}
+    assert all("conv-4 on cifar10, sparsest" in texts(svg) for svg in found.values())
 
 
 def test_pages_show_every_picture_with_words_for_it():
@@ -95,16 +96,17 @@ def test_pages_show_every_picture_with_words_for_it():
     assert all(len(words) > 60 for words in shown.values())
 
 
-def test_a_missing_result_leaves_its_pictures_out_of_the_site_and_the_page(tmp_path, monkeypatch):
-    shutil.copytree(ROOT / "experiments" / "scale", tmp_path / "scale")
-    shutil.copytree(ROOT / "experiments" / "two_layer", tmp_path / "two_layer")
-    monkeypatch.setattr(pictures, "EXPERIMENTS", tmp_path)
-    config = MkDocsConfig()
-    config.load_dict({"site_name": "x", "docs_dir": str(tmp_path), "site_dir": str(tmp_path / "site"), "plugins": []})
-    config.validate()
-    files = pictures.on_files(Files([]), config)
-    assert {file.src_uri for file in files} == {"pictures/cost-by-size.svg", "pictures/proofs.svg"}
-    assert "</svg>" in files.get_file_from_path("pictures/proofs.svg").content_string
-    page = pictures.on_page_markdown(PAGES["how-to-choose.md"], files=files)
-    assert re.findall(r"pictures/([\w-]+)", page) == ["proofs"]
-    assert "## Which data" in page
+def test_a_missing_result_leaves_its_pictures_out_of_a_strict_site(tmp_path):
+    for study in ("scale", "two_layer"):
+        shutil.copytree(ROOT / "experiments" / study, tmp_path / "experiments" / study)
+    (tmp_path / "docs").mkdir()
+    images = re.findall(r"!\[[^\]]*\]\(pictures/[^)]*\)", "".join(PAGES.values()))
+    (tmp_path / "docs" / "index.md").write_text("\n\n".join(["before", *images, "after"]))
+    hook = ROOT / "docs" / "hooks" / "pictures.py"
+    (tmp_path / "mkdocs.yml").write_text(f"site_name: x\nstrict: true\nplugins: []\nhooks: [{hook}]\n")
+    build(load_config(str(tmp_path / "mkdocs.yml")))
+    site = tmp_path / "site"
+    assert {path.name for path in (site / "pictures").iterdir()} == {"cost-by-size.svg", "proofs.svg"}
+    page = (site / "index.html").read_text()
+    assert re.findall(r"pictures/([\w-]+)", page) == ["proofs", "cost-by-size"]
+    assert "after" in page

@@ -18,12 +18,11 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import NullFormatter
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 Record = Mapping[str, Any]
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 IMAGE = re.compile(r"!\[[^\]]*\]\(pictures/([\w-]+)\.svg\)\n*")
 
 # Text and paper are these two while a picture is drawn; the reader's system says what they become.
@@ -72,7 +71,7 @@ AT, BESIDE = 1.01, 1.06  # of its width: where lines to labels begin, and where 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """The site's files, with the pictures among them."""
-    for name, svg in drawn(EXPERIMENTS).items():
+    for name, svg in drawn(Path(config.config_file_path).parent / "experiments").items():
         files.append(File.generated(config, f"pictures/{name}.svg", content=svg))
     return files
 
@@ -98,7 +97,9 @@ def svg_of(picture: Callable[..., Figure], records: Sequence[Record]) -> str:
     written = io.StringIO()
     with mpl.rc_context(STYLE):
         picture(*records).savefig(written, format="svg", metadata={"Date": None})
-    svg = written.getvalue().replace(INK, "var(--ink)").replace(PAPER, "var(--paper)")
+    svg = written.getvalue()
+    for drawn_with, shown_with in ((INK, "var(--ink)"), (PAPER, "var(--paper)"), ("'DejaVu Sans'", "sans-serif")):
+        svg = svg.replace(drawn_with, shown_with)
     return svg.replace("<defs>", f"{SCHEMES}\n <defs>", 1)
 
 
@@ -166,15 +167,29 @@ def cost_by_size(scale: Record, two_layer: Record) -> Figure:
 
 def proofs(two_layer: Record) -> Figure:
     """Certificate, attack and what is seen on real data, for the tickets of one trained network."""
-    columns = {"certificate box": "certificate", "attack box": "attack", "rms output error": "test images, rms"}
-    rows = {name: row for name, row in two_layer["table"].items() if columns.keys() <= row.keys()}
-    figure = Figure((7.2, 2.6), layout="constrained")
+    shown = {"certificate box": "certificate", "attack box": "attack", "rms output error": "test images, rms"}
+    rows = {name: row for name, row in two_layer["table"].items() if shown.keys() <= row.keys()}
+    return side_by_side(rows, shown)
+
+
+def real_certificates(networks: Record) -> Figure:
+    """The certificates of deep networks from end to end, beside the range of their outputs and what is seen."""
+    shown = {
+        "certificate": "certificate",
+        "output range": "range of the target's outputs",
+        "rms output error": "test images, rms",
+    }
+    return side_by_side(networks["table"], shown)
+
+
+def side_by_side(rows: Mapping[str, Any], shown: Mapping[str, str]) -> Figure:
+    """Three errors of every row on one logarithmic axis."""
+    figure = Figure((7.2, 1.3 + 0.36 * len(rows)), layout="constrained")
     axes = figure.subplots()
-    shown = list(zip(columns.items(), (RED, PURPLE, BLUE), "v^o", strict=True))
-    for (column, label), colour, marker in shown:
+    for (column, label), colour, marker in zip(shown.items(), (RED, PURPLE, BLUE), "v^o", strict=True):
         dots(axes, rows, column, colour=colour, marker=marker, label=label)
     axes.set_xscale("log")
-    axes.set_xlabel("error of the output (2-norm), inputs in [0, 1]")
+    axes.set_xlabel("2-norm at the output, inputs in [0, 1]")
     figure.legend(loc="outside upper center", ncols=3, frameon=False)
     return figure
 
@@ -189,10 +204,7 @@ def real_networks(networks: Record) -> Figure:
     left.set_xlabel("change of test accuracy, points")
     for column, colour, marker in (("median layer ratio", GREEN, "s"), ("worst layer ratio", RED, "v")):
         dots(right, rows, column, colour=colour, marker=marker, label=column.replace(" ratio", ""))
-    right.set_xscale("log")
-    right.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    right.xaxis.set_major_formatter("{x:g}")
-    right.xaxis.set_minor_formatter(NullFormatter())
+    right.set_xlim(1)
     right.set_xlabel("certificate over attack, layer by layer")
     figure.legend(loc="outside upper right", ncols=2, frameon=False)
     return figure
@@ -240,4 +252,5 @@ PICTURES: dict[str, tuple[tuple[str, ...], Callable[..., Figure]]] = {
     "cost-by-size": (("scale", "two_layer"), cost_by_size),
     "proofs": (("two_layer",), proofs),
     "real-networks": (("real_networks",), real_networks),
+    "real-certificates": (("real_networks",), real_certificates),
 }

@@ -31,6 +31,7 @@ def test_the_table_ends_with_the_next_step(tombola, tiny):
         (("--construction", "fixed-size"), "fixed-size wants a number, as in fixed-size:3"),
         (("--activation", "swoosh"), "unknown activation 'swoosh'; known are relu"),
         (("--law", "cauchy"), "unknown law 'cauchy' of a parent"),
+        (("--construction", "pensia", "--activation", "tanh"), "made for ReLU units with biases and uniform weights"),
         (("--construction", "pensia", "--dry-run"), "--dry-run predicts two-layer and one-extra"),
     ],
 )

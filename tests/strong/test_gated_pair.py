@@ -145,3 +145,19 @@ def test_offsets_of_a_pair_cancel_so_that_padding_does_no_harm():
     assert ticket.record["report"]["failures"] == 0
     x = 2 * torch.rand(20, 2, 4, 4, generator=torch.Generator().manual_seed(0)) - 1
     assert float((ticket.module()(x) - net(x)).detach().abs().max()) < 0.05
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_large_offsets_are_taken_away_to_the_last_bit_that_is_asked_for(seed):
+    net = relu_network(64, 64, 10, bias=True, seed=seed)
+    soft = on_parent(two_layer, Parent(activation("softplus")))
+    ticket = construct(net, torch.zeros(1, 64), seed=seed, construction=soft, inputs=SETS["box"])
+    report = ticket.record["report"]
+    assert report["failures"] == len(report["misses"]) == 0
+
+
+def test_biases_that_are_missed_are_listed():
+    _, ticket = built(Parent(biases=False))
+    report = ticket.record["report"]
+    assert report["failures"] == len(report["misses"]) > 0
+    assert {(miss["layer"], miss["input"]) for miss in report["misses"]} == {("fc1", 6), ("fc2", 8)}

@@ -167,7 +167,7 @@ def _print(record: dict[str, Any], target: Path, named: list[str], as_json: bool
         ("weights of the random parent", record["source_parameters"]),
         ("parent / counting bound", record["parent_over_bound"]),
         ("weights of the target", record["target_parameters"]),
-        ("kept edges per target weight", record["kept_per_weight"]),
+        ("kept edges per weight, sign, copy", record["kept_per_weight"]),
         (f"weight tolerance{unit}", record["weight_epsilon"]),
         ("largest weight error", record["max_weight_error"]),
         ("weights that miss the tolerance", record["failures"]),

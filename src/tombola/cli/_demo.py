@@ -28,7 +28,7 @@ ROWS = {
     "weights off by more than 1 %": lambda r: r["failures"],
     "output error on {set}, proved": lambda r: r["certificate"]["bound"],
     "output error found by an attack": lambda r: r["attack_error"],
-    "kept edges per target weight": lambda r: r["kept_per_weight"],
+    "kept edges per weight, sign, copy": lambda r: r["kept_per_weight"],
     "weights of the random parent": lambda r: r["source_parameters"],
     "parent / counting bound": lambda r: r["parent_over_bound"],
     "ticket file": lambda r: file_size(r["ticket_bytes"]),

@@ -61,8 +61,12 @@ def build_blocks(layers: list[TargetLayer], recipe: Recipe, design: Design) -> l
     """Every target layer from blind blocks; depth 2L.
 
     Raises:
-        ValueError: if the masks of a layer would take more than `LARGEST_MASKS` bits.
+        ValueError: if the masks of a layer would take more than `LARGEST_MASKS` bits, or the parent is not plain.
     """
+    if not recipe.parent.plain:
+        raise ValueError(
+            "blind blocks are made for ReLU units with biases and uniform weights; leave the parent as it is"
+        )
     count = sum(input_owned(layer, recipe.source).targets.size for layer in layers)
     return [build_layer(layer, design(layer, max(1, count)), recipe) for layer in layers]
 

@@ -40,6 +40,7 @@ SPREAD = math.sqrt(1 / 3)  # standard deviation of a uniform law of half-width 1
 ROW_LOAD = 0.75  # kept edges to a weight times the mean of |v| |u| ** power, in half-widths
 FINEST_EDGE, WIDEST_EDGE = 2.0**-14, 1.0  # below, float32 networks would drown in rounding
 BULK = 8  # constant units for each multiple of a typical element that has to be taken away
+ROUNDS = 3  # of constants
 GUARD = 1 - 1e-4  # sums are solved in float32 products; their errors are taken again in float64
 
 
@@ -130,20 +131,15 @@ def gated_pair(layer: TargetLayer, recipe: Recipe) -> BuiltLayer:
     height = height_of(pools)
     owner, packed = kept_rows(pools, solutions, problem.columns, height, width=layer.outputs)
     constant = np.zeros(height, np.bool_)
-    act, missed = gate.passes, 0
+    act, wanted = gate.passes, np.zeros(0)
     if layer.bias is not None or act.offset:
         taken = np.concatenate([pool.units for pool in pools])
         wanted = biases_wanted(layer, gate, recipe.source, packed)
         if recipe.parent.biases or act.offset:
-            units, bulk, wanted = bulk_of(layer, gate, recipe.source, wanted, taken)
-            constants = constants_problem(layer, gate, recipe.source, wanted, np.concatenate([taken, units]))
-            one, solved = solve_problem(constants, recipe.solver, threads=1, progress=lambda _: None)
-            units, bulk = np.concatenate([units, one[0].units]), np.concatenate([bulk, solved[0].kept])
-            owner, packed, constant = with_constant_units(owner, packed, units, bulk)
-        else:
-            missed = int((np.abs(wanted) > layer.tolerance).sum())
+            units, kept, wanted = constants_of(layer, gate, recipe, wanted, taken)
+            owner, packed, constant = with_constant_units(owner, packed, units, kept)
     tensors = _tensors(layer, gate, owner, packed, constant)
-    return _built(layer, gate, tensors, problem, solutions, missed)
+    return _built(layer, gate, tensors, problem, solutions, np.abs(wanted))
 
 
 def weights_problem(layer: TargetLayer, gate: Gate, source: Source) -> Problem:
@@ -179,6 +175,31 @@ def biases_wanted(layer: TargetLayer, gate: Gate, source: Source, packed: np.nda
     return wanted
 
 
+def constants_of(
+    layer: TargetLayer, gate: Gate, recipe: Recipe, wanted: np.ndarray, taken: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Constant units and their packed kept rows, whose sums come to the wanted biases, and what is left of these.
+
+    What is still missed after subset sums, as elements are large beside the tolerance, is asked of further units.
+    """
+    units, kept, rest = bulk_of(layer, gate, recipe.source, wanted, taken)
+    for _ in range(ROUNDS):
+        problem = constants_problem(layer, gate, recipe.source, rest, np.concatenate([taken, units]))
+        (pool,), (solution,) = solve_problem(problem, recipe.solver, threads=1, progress=lambda _: None)
+        units, kept = np.concatenate([units, pool.units]), np.concatenate([kept, solution.kept])
+        bits = np.unpackbits(solution.kept, axis=1, count=layer.outputs, bitorder="little")
+        rest = rest - (bits * offered_by(layer, gate, recipe.source, pool.units)).sum(axis=0)
+        if np.abs(rest).max(initial=0.0) <= layer.tolerance:
+            break
+    return units, kept, rest
+
+
+def offered_by(layer: TargetLayer, gate: Gate, source: Source, units: np.ndarray) -> np.ndarray:
+    """What constant units offer to every output, `(units, outputs)` float64."""
+    rows = source.block(f"{layer.name}.out", gate.outer(layer), units, range(layer.outputs), threads=1)
+    return rows.astype(np.float64) * constant_values(layer, gate, source, units)[:, None]
+
+
 def constant_values(layer: TargetLayer, gate: Gate, source: Source, units: np.ndarray) -> np.ndarray:
     """What units pass on that keep their own bias alone, or nothing where the parent has no biases; `(units,)`."""
     biases = np.zeros((units.size, 1), np.float32)
@@ -194,15 +215,14 @@ def bulk_of(
 
     Subset sums want targets about as large as their elements; offsets add up to much more.
     """
-    law, offset = gate.outer(layer), abs(gate.passes.offset)
+    offset = abs(gate.passes.offset)
     typical = offset * half_width(layer.augmented) / gate.edge
     largest = float(np.abs(wanted).max(initial=0.0))
     if largest <= 2 * typical or not typical:
         return np.empty(0, np.int64), np.empty((0, -(-layer.outputs // 8)), np.uint8), wanted
     count = math.ceil(BULK * largest / typical)
     units = np.setdiff1d(np.arange(count + taken.size), taken)[:count]
-    rows = source.block(f"{layer.name}.out", law, units, range(layer.outputs), threads=1).astype(np.float64)
-    offered, rest = rows * constant_values(layer, gate, source, units)[:, None], wanted.copy()
+    offered, rest = offered_by(layer, gate, source, units), wanted.copy()
     kept, outputs = np.zeros(offered.shape, np.bool_), np.arange(layer.outputs)
     for place in np.argsort(-np.abs(offered), axis=0):
         element = offered[place, outputs]
@@ -264,16 +284,19 @@ def _built(
     tensors: dict[str, MaskedTensor],
     problem: Problem,
     solutions: list[PortSolution],
-    missed: int,
+    biases: np.ndarray,
 ) -> BuiltLayer:
     """The record of the layer; its errors are those of sums, to be replaced by those of effective weights."""
     scale = np.float32(gate.sharpness)
     misses = [
         Miss(
-            layer.name, int(k), int(problem.columns[port]), int(problem.signs[port]), float(solution.errors[k] * scale)
+            layer.name, int(k), int(problem.columns[port]), int(problem.signs[port]), float(scale * solution.errors[k])
         )
         for port, solution in enumerate(solutions)
         for k in solution.missed
+    ]
+    misses += [
+        Miss(layer.name, int(k), layer.inputs, 0, float(biases[k])) for k in np.flatnonzero(biases > layer.tolerance)
     ]
     bias = f"{layer.name}.in.bias"
     stages = (
@@ -294,6 +317,6 @@ def _built(
         zeroed=int((np.abs(problem.targets) <= problem.tolerance).sum()),
         signed=layer.signed,
         errors=np.concatenate([solution.errors * scale for solution in solutions]),
-        failures=len(misses) + missed,
+        failures=len(misses),
         misses=misses[:LISTED],
     )
