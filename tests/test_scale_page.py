@@ -32,6 +32,17 @@ PLANS = {
 }
 
 
+NETWORKS = json.loads((ROOT / "experiments" / "whole_networks" / "result.json").read_text())["table"]
+NETWORK = {
+    "parameters": "weights",
+    "seconds": "seconds",
+    "of these the certificate": "certificate seconds",
+    "GB above the target": "GB above the target",
+    "parent / counting bound": "parent / bound",
+    "weights that miss": "failures",
+}
+
+
 def rows(first):
     """A table of the page as records, by the head of its first column."""
     lines = PAGE[PAGE.index(f"| {first} |") :].split("\n\n")[0].splitlines()
@@ -59,3 +70,12 @@ def test_the_plan_follows_from_the_measured_costs():
     slowest = max(row["microseconds"]["mean"] for row in RESULT["table"].values())
     for row in RESULT["plan"]:
         assert row["cpu hours"] * 3600 == pytest.approx(row["weights"] * slowest * 1e-6)
+
+
+def test_whole_networks_are_those_of_the_record():
+    found = rows("network")
+    assert {row["network"] for row in found} == set(NETWORKS)
+    for row in found:
+        for head, key in NETWORK.items():
+            recorded = NETWORKS[row["network"]][key]["mean"]
+            assert float(row[head].replace(",", "")) == pytest.approx(recorded, rel=0.05), (row["network"], head)

@@ -165,6 +165,24 @@ def cost_by_size(scale: Record, two_layer: Record) -> Figure:
     return labelled(figure, axes, ends)
 
 
+def whole_networks(networks: Record) -> Figure:
+    """Time for each weight of whole networks, against how many there are."""
+    figure, axes = framed("weights of the network")
+    axes.set_ylabel("microseconds for each weight")
+    rows = sorted(networks["table"].items(), key=lambda row: row[1]["weights"]["mean"])
+    at = [row["weights"]["mean"] for _, row in rows]
+    building = [row["microseconds per weight"]["mean"] for _, row in rows]
+    proving = [1e6 * row["certificate seconds"]["mean"] / row["weights"]["mean"] for _, row in rows]
+    for heights, colour in ((building, BLUE), (proving, RED)):
+        axes.plot(at, heights, color=colour, marker="o")
+    for number, ((name, _), place, height) in enumerate(zip(rows, at, building, strict=True)):
+        axes.annotate(name, (place, height), (0, -16 if number % 2 else 8), textcoords="offset points", ha="center")
+    axes.set_ylim(0, 1.25 * max(building + proving))
+    axes.set_title("Cost of a weight in whole networks, tolerance 0.01", loc="left")
+    axes.figure.text(0.01, 0.01, f"one run each, {networks['cores']} cores", fontsize=8.5)
+    return labelled(figure, axes, {"building": building[-1], "certificate": proving[-1]})
+
+
 def proofs(two_layer: Record) -> Figure:
     """Certificate, attack and what is seen on real data, for the tickets of one trained network."""
     shown = {"certificate box": "certificate", "attack box": "attack", "rms output error": "test images, rms"}
@@ -250,6 +268,7 @@ PICTURES: dict[str, tuple[tuple[str, ...], Callable[..., Figure]]] = {
     "parent-by-tolerance": (("parents",), parent_by_tolerance),
     "parent-by-width": (("parents",), parent_by_width),
     "cost-by-size": (("scale", "two_layer"), cost_by_size),
+    "whole-networks": (("whole_networks",), whole_networks),
     "proofs": (("two_layer",), proofs),
     "real-networks": (("real_networks",), real_networks),
     "real-certificates": (("real_networks",), real_certificates),
