@@ -66,9 +66,9 @@ def proofs(
     ticket: Ticket, model: nn.Module, example: Tensor, sets: dict[str, InputSet], tolerance: Tolerance
 ) -> dict[str, float]:
     """Certificate and attack over several input sets, and their ratio."""
-    dense, found = read_graph(model, example).layers, {}
+    graph, found = read_graph(model, example), {}
     for name, inputs in sets.items():
-        layers = targets(dense, tolerance, inputs)
+        layers = targets(graph, tolerance, inputs)
         compared = effective_layers(ticket, layers, effective_maps(ticket))
         proof = certificate(compared, inputs).bound
         worst = attack(compared, inputs, generator=torch.Generator().manual_seed(0)).error
