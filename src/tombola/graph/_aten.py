@@ -205,7 +205,7 @@ def _mean(node: fx.Node, named: Named) -> Translated:
 
 def _add(node: fx.Node, named: Named) -> Translated | None:
     first, second = node.args[:2]
-    if any(isinstance(user.target, object) and operation_of(user) == "div.Tensor" for user in node.users):
+    if any(operation_of(user) == "div.Tensor" for user in node.users):
         return None  # the denominator of softsign; the division says whether it is one
     if not isinstance(second, fx.Node) or node.kwargs.get("alpha", 1) != 1 or shape_of(first) != shape_of(second):
         raise _refused(node, "add of other than two results of one shape")

@@ -179,9 +179,6 @@ class _Reader:
             raise UnsupportedModuleError(path_of(node), found, SUPPORTED)
         return self._results[taken]
 
-    def _shape(self, name: str) -> tuple[int, ...]:
-        return next((node.shape for node in self.nodes if node.name == name), ())
-
     def _sole(self, node: fx.Node) -> bool:
         """Whether nothing else reads what this operation takes, through operations that change nothing included."""
         taken = node.args[0]
