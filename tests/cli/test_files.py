@@ -111,6 +111,7 @@ def test_ctrl_c_leaves_the_old_ticket(tmp_path):
         tmp_path,
         *("construct", "large.safetensors", "--model", "mlp:600-400-300", "-o", "two.ticket"),
         *("--depth", "one-extra", "--weight-epsilon", "0.001"),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # whoever runs the tests may ignore it
     )
     assert process.stderr is not None
     first = process.stderr.readline()  # it is at work
