@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
+from tombola.rounding import upward
+
 from ._generators import Generators
-from ._rounding import upward
 
 INWARD = 1 - 1e-15  # keeps rounded points inside
 TINY = 1e-300

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
+from tombola.rounding import gamma, upward
+
 from ._generators import Generators
-from ._rounding import gamma, upward
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import numpy as np
 from torch import Tensor
 
 from tombola.graph import Window
+from tombola.rounding import UNIT, gamma, upward
 
 from ._norms import spectral_norm_bound
-from ._rounding import UNIT, gamma, upward
 
 CHUNK = 2**22  # complex entries of frequency responses that are held at a time
 STEPS = 24  # of power iteration

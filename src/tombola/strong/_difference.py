@@ -17,11 +17,12 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from scipy.sparse import csr_array
 
+from tombola.rounding import gamma, upward
+
 from ._effective import EffectiveLayer, checked_layers, input_size
 from ._generators import Generators
 from ._input_sets import InputSet, Pinned
 from ._parts import is_identity, selected
-from ._rounding import gamma, upward
 
 
 @dataclass(frozen=True, eq=False)

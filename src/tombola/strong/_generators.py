@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from ._rounding import gamma, upward
+from tombola.rounding import gamma, upward
 
 
 @dataclass(frozen=True, eq=False)

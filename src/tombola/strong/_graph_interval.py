@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from tombola.graph import LAYER, Node, Window, affine, operation, traverse
+from tombola.rounding import gamma, upward
 
 from ._compared_graph import ComparedGraph, ComparedLayer
 from ._graph_spectral import gain
 from ._input_sets import InputSet
-from ._rounding import gamma, upward
 
 DIPS = {"silu": (-1.2784645428, -0.2784645429), "gelu": (-0.7517916244, -0.1699712075)}  # where least, and how low
 DIP_OF_TANH_GELU = (-0.7524614, -0.1700408)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from tombola.graph import LAYER, Node, traverse
+from tombola.rounding import upward
 
 from ._compared_graph import ComparedGraph, ComparedLayer
 from ._convolution_norm import operator_norm_bound
 from ._input_sets import InputSet
 from ._norms import spectral_norm_bound
-from ._rounding import upward
 
 LONG = 1e10  # multiplications
 LIPSCHITZ = {"silu": 1.1, "gelu": 1.13, "sigmoid": 0.25, "leaky_relu": 1.0, "elu": 1.0, "softplus": 1.0}  # else 1

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from tombola.rounding import UNIT, gamma, upward
+
 from ._difference import Difference, Stage
 from ._parts import blocks
-from ._rounding import UNIT, gamma, upward
 
 Range = tuple[np.ndarray, np.ndarray]
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from tombola.graph import LAYER, affine, signs
+from tombola.rounding import upward
 
 from ._compared_graph import ComparedGraph, ComparedLayer
 from ._convolution_norm import operator_norm_bound
-from ._rounding import upward
 
 STEPS = 30  # of the search for a bad input
 BATCH = 64

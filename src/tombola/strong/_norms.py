@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.linalg import LinAlgError, cho_factor, eigh_tridiagonal
 
-from ._rounding import UNIT, gamma, upward
+from tombola.rounding import UNIT, gamma, upward
 
 SMALL = 48  # up to this order all eigenvalues are computed; beyond it Lanczos finds the largest
 LANCZOS_STEPS = 160

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
+from tombola.rounding import gamma, upward
+
 from ._ball import Ball
 from ._box import Box
 from ._generators import Generators
-from ._rounding import gamma, upward
 
 
 @dataclass(frozen=True)

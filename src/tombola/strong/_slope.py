@@ -24,11 +24,12 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
+from tombola.rounding import UNIT, gamma, upward
+
 from ._difference import Difference
 from ._interval import Activity
 from ._multipliers import Multipliers, multipliers
 from ._norms import frobenius_bound, spectral_norm_bound
-from ._rounding import UNIT, gamma, upward
 
 BUDGET = 5e10  # multiply-adds, some seconds on two cores; reached by 784-1600-1600-10, whose ticket takes about as long
 FLOORS = (0.3, 0.1, 0.03, 0.01, 0.001)  # what may be left of the identity when a factorisation has taken its part

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tombola.rounding import gamma, upward
+
 from ._difference import Difference
 from ._generators import Generators
 from ._interval import Activity
 from ._norms import frobenius_bound, spectral_norm_bound
 from ._parts import selected
-from ._rounding import gamma, upward
 
 
 @dataclass(frozen=True)

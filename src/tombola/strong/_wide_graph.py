@@ -10,11 +10,11 @@ from torch import Tensor
 
 from tombola.effective import EffectiveMaps, target_layers
 from tombola.graph import AffineLayer, Graph, Streams, Units, Window, as_filters
+from tombola.rounding import gamma, upward
 from tombola.ticket import Stage, Ticket
 
 from ._compared_graph import ComparedGraph, ComparedLayer, Wide
 from ._layer import TargetLayer
-from ._rounding import gamma, upward
 
 
 def wide_graph(ticket: Ticket, graph: Graph, layers: list[TargetLayer], maps: list[EffectiveMaps]) -> ComparedGraph:
