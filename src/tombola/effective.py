@@ -61,13 +61,13 @@ def kept_edges(ticket: Ticket, name: str, start: int, stop: int) -> tuple[np.nda
 
 
 def effective_maps(ticket: Ticket, *, edges: Edges = kept_edges) -> Iterator[EffectiveMaps]:
-    """The effective maps of a strong ticket, layer by layer.
+    """The effective maps of a strong or universal ticket, layer by layer.
 
     Each entry is the sum, over hidden units in ascending order, of exact float64 products of two kept source values; of
     products of more, rounded, where a layer has more than two stages.
 
     Args:
-        ticket: a strong ticket.
+        ticket: a ticket with stages.
         edges: where kept edges and their values come from; default: the ticket's own source. `verify` passes its second
             opinion.
 
@@ -239,7 +239,7 @@ def maps_sha256(maps: Iterable[EffectiveMaps]) -> str:
 
 def effective_sha256(ticket: Ticket, *, edges: Edges = kept_edges) -> str:
     """SHA-256 over the weights that a ticket stands for: sums of kept products, or masked values."""
-    if ticket.kind == "strong":
+    if ticket.stages:
         return maps_sha256(effective_maps(ticket, edges=edges))
     digest = hashlib.sha256()
     for name in ticket.tensors:

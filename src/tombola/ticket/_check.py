@@ -12,7 +12,9 @@ import numpy as np
 
 from tombola.random_source import matrix_shape
 
+from ._check_group import check_group
 from ._check_streams import check_copies, check_streams
+from ._check_universal import check_universal
 from ._encoding import LARGEST_AXIS, OwnerMask
 from ._graph import ticket_graph
 from ._json import check_json
@@ -45,15 +47,16 @@ def check_ticket(ticket: Ticket) -> None:
     Args:
         ticket: any ticket, from a file that need not be honest.
     """
-    if ticket.kind not in {"strong", "masked"}:
-        raise ValueError(f"a ticket of kind {ticket.kind!r} is not known; known are 'strong' and 'masked'")
+    checks = {"strong": _check_strong, "masked": _check_masked, "universal": check_universal}
+    if ticket.kind not in checks:
+        raise ValueError(f"a ticket of kind {ticket.kind!r} is not known; known are {', '.join(checks)}")
     for name, tensor in ticket.tensors.items():
         if tensor.law is not None and ticket.source is None:
             raise ValueError(f"tensor {name!r} has a law, but there is no source")
         if max(tensor.mask.shape) > LARGEST_AXIS:
             raise ValueError(f"tensor {name!r} of shape {tensor.mask.shape} has too many rows or columns")
     _check_values(ticket)
-    (_check_strong if ticket.kind == "strong" else _check_masked)(ticket)
+    checks[ticket.kind](ticket)
 
 
 def _check_values(ticket: Ticket) -> None:
@@ -87,7 +90,7 @@ def _check_strong(ticket: Ticket) -> None:
     groups = [list(group) for _, group in groupby(ticket.stages, lambda stage: stage.layer)]
     _check_layers(ticket, groups)
     for stages in groups:
-        _check_group(ticket, stages)
+        check_group(ticket, stages)
     graph = ticket_graph(ticket)
     if not graph.dense and any(stage.copies is not None for stage in ticket.stages):
         return check_streams(ticket, groups, graph)
@@ -166,39 +169,3 @@ def _check_copies(ticket: Ticket, groups: list[list[Stage]]) -> None:
             raise ValueError(f"stage {stages[-1].weight!r} has a bias, where only hidden units of a pair can have one")
         if last and not np.array_equal(copies, np.arange(layer["shape"][0])):
             raise ValueError(f"the last layer {name!r} must have each output once, in order")
-
-
-def _check_group(ticket: Ticket, stages: list[Stage]) -> None:
-    """One stage, two with hidden units between them that are owned on one side, or more."""
-    if len(stages) > 2:
-        return _check_deep(ticket, stages)
-    sides = [ticket.tensors[stage.weight] for stage in stages]
-    if [side.transposed for side in sides] not in ([True], [False, True]):
-        raise ValueError(f"layer {stages[0].layer!r} is neither one stage nor a pair")
-    if stages[-1].bias is not None and stages[-1].copies is None:
-        raise ValueError(f"stage {stages[-1].weight!r} has a bias, where only hidden units of a pair can have one")
-    if len(stages) == 1:
-        return
-    if stages[0].copies is not None:
-        raise ValueError(f"the hidden units of layer {stages[0].layer!r} are no copies of the target's units")
-    if sum(isinstance(side.mask, OwnerMask) for side in sides) != 1:
-        raise ValueError(f"the hidden units of layer {stages[0].layer!r} must have one owner each, on one side")
-    _check_bias(ticket, stages[0])
-
-
-def _check_deep(ticket: Ticket, stages: list[Stage]) -> None:
-    """More than two stages, one after the other; whether their widths fit is checked for the whole chain."""
-    first, *others = (ticket.tensors[stage.weight].transposed for stage in stages)
-    if first or not all(others):
-        raise ValueError(f"of the stages of layer {stages[0].layer!r} all but the first must have transposed weights")
-    if any(stage.bias is not None for stage in stages[1:]) or any(stage.copies is not None for stage in stages[:-1]):
-        raise ValueError(f"of the stages of layer {stages[0].layer!r} only the first has biases, only the last copies")
-    _check_bias(ticket, stages[0])
-
-
-def _check_bias(ticket: Ticket, stage: Stage) -> None:
-    if stage.bias is None:
-        return
-    bias, weight = ticket.tensors[stage.bias], ticket.tensors[stage.weight]
-    if bias.transposed or bias.mask.shape != (weight.mask.shape[0], 1):
-        raise ValueError(f"bias {stage.bias!r} of shape {bias.mask.shape} does not fit its weight")

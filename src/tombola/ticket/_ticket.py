@@ -76,7 +76,8 @@ class Ticket:
     that `load()` reads, `verify()` checks everything that the ticket claims.
 
     Attributes:
-        kind: "strong" (constructed: no training) or "masked" (masks for an ordinary model).
+        kind: "strong" (constructed: no training), "universal" (the features of a family of functions, as strong) or
+            "masked" (masks for an ordinary model).
         source: where the parent's values come from; None if they are saved.
         tensors: the parent's tensors and their masks, by name.
         stages: the layers of the pruned network in order; empty for kind "masked".
@@ -115,10 +116,14 @@ class Ticket:
         return self.kept / max(1, self.source_parameters)
 
     @property
-    def certificate(self) -> Any | None:  # noqa: ANN401 - a Certificate, which lives in a package above this one
+    def certificate(self) -> Any | None:  # noqa: ANN401 - of a class that lives in a package above this one
         """The proved bound on the output error, or None for tickets without one."""
         if "certificate" not in self.record:
             return None
+        if self.kind == "universal":
+            from tombola.universal import FeatureCertificate
+
+            return FeatureCertificate.from_json(self.record["certificate"])
         from tombola.strong import Certificate
 
         return Certificate.from_json(self.record["certificate"])

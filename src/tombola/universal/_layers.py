@@ -1,0 +1,158 @@
+"""Affine maps, and blocks made of two of them, as constructions for target networks make them.
+
+A block's knots are made first. What they have become is what the weights behind them are fitted to, so that only the
+last sums limit how close a block comes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from tombola.effective import effective_maps
+from tombola.graph import INPUT, LAYER, AffineLayer, Graph, Node
+from tombola.random_source import Source
+from tombola.strong import BuiltLayer, Recipe, TargetLayer
+from tombola.subset_sum import sparsest
+from tombola.ticket import Ticket
+
+from ._function import Function
+from ._paths import expected_knots
+from ._realised import realised_block
+from ._step import Block, Built, Linear
+
+Construction = Callable[[list[TargetLayer], Recipe], list[BuiltLayer]]
+ATTEMPTS = 24  # at a number of knots that suffices
+MORE = 1.12  # times as many knots in the next attempt
+LOOSE = 0.1  # of the smallest distance of knots: how far a knot may be from where it is wanted
+TIGHT = 0.15  # of the tolerance: what the weights out of the knots may be off by, all together, as a rule
+
+
+def affine(linear: Linear, source: Source, construction: Construction, *, relu: bool = True) -> Built:
+    """An affine map on inputs that are not negative.
+
+    Args:
+        linear: what is wanted; weights no larger than its tolerance keep no edge.
+        source: the random parent.
+        construction: `two_layer`, `depth_leveraged(k)`, or another for dense layers.
+        relu: whether a ReLU follows.
+
+    Raises:
+        ValueError: if a weight cannot be reached.
+    """
+    weight = linear.weight.astype(np.float32)
+    bias = None if linear.bias is None else linear.bias.astype(np.float32)
+    target = TargetLayer(linear.name, weight, bias, relu, False, linear.tolerance)
+    node = Node(linear.name, LAYER, (INPUT,), weight.shape[:1])
+    tensors = [None if part is None else torch.from_numpy(part) for part in (weight, bias)]
+    assert tensors[0] is not None
+    graph = Graph((node,), (AffineLayer(linear.name, tensors[0], tensors[1], relu),), weight.shape[1:])
+    (made,) = construction([target], Recipe(graph, source, sparsest))
+    if made.failures:
+        worst = float(made.errors.max())
+        raise ValueError(f"{linear.name!r}: {made.failures} weights miss {linear.tolerance:.2g}, by up to {worst:.2g}")
+    return Built(made.tensors, made.stages)
+
+
+@dataclass(frozen=True, eq=False)
+class _Knots:
+    """Where the channels of a block bend, and what they are at the ends and in between."""
+
+    places: np.ndarray
+    values: np.ndarray
+
+
+def block_of_layers(block: Block, source: Source, construction: Construction) -> Built:
+    """A block as two affine maps: into its knots, and out of them.
+
+    Functions that are piecewise linear themselves get the knots that they have; others as many as it takes.
+
+    Args:
+        block: what is wanted; its functions start at 0.
+        source: the random parent.
+        construction: of both maps.
+
+    Raises:
+        ValueError: if no number of knots that was tried comes close enough.
+    """
+    exact = all(function.breaks for function in block.functions)
+    count = 0 if exact else max(expected_knots(function, block.tolerance) for function in block.functions)
+    built, error = None, math.inf
+    for _ in range(ATTEMPTS):
+        built = _with_knots(block, source, construction, _places(block, count))
+        error = _largest_error(block, built, source)
+        if error <= block.tolerance:
+            return built
+        count = math.ceil(MORE * count)
+    raise ValueError(
+        f"block {block.name!r} comes within {error:.2g} with {count} knots, and {block.tolerance:.2g} was wanted; "
+        "ask for a coarser tolerance"
+    )
+
+
+def _places(block: Block, count: int) -> np.ndarray:
+    """Knots `(n,)` with both ends: where the functions break, or where pieces of all have the same error at most."""
+    low, high = block.functions[0].low, block.functions[0].high
+    if not count:
+        inside = {point for function in block.functions for point in function.breaks if low < point < high}
+        return np.array([low, *sorted(inside), high])
+    x = np.linspace(low, high, 8193)
+    bends = np.max([np.abs(np.diff(function.value(x), 2)) for function in block.functions], axis=0)
+    density = np.sqrt(bends) + 1e-3 * np.sqrt(bends).mean()
+    total = np.concatenate([[0.0], density.cumsum()])
+    return np.interp(np.linspace(0, total[-1], count + 1), total, np.linspace(low, high, total.size))
+
+
+def _with_knots(block: Block, source: Source, construction: Construction, places: np.ndarray) -> Built:
+    """Both maps, the second one fitted to what has become of the first."""
+    starts = places[:-1]
+    changes = np.abs(np.diff(_values(block, places), axis=1)).sum()
+    room = LOOSE * float(np.diff(places).min())
+    if all(function.breaks for function in block.functions):
+        room = min(room, TIGHT * block.tolerance * float(places[-1]) / max(1.0, float(changes)))
+    ones, name = np.ones((starts.size, 1)), f"{block.name}.knots"
+    knots = affine(Linear(name, ones, -starts, room), source, construction)
+    (maps,) = effective_maps(Ticket("universal", source, knots.tensors, knots.stages))
+    slopes = maps.positive[:, 0]
+    bias = np.zeros(starts.size) if maps.bias is None else maps.bias
+    reached = np.maximum(-bias / slopes, places[0])
+    order = np.argsort(reached)
+    found = np.concatenate([reached[order], places[-1:]])
+    values = _values(block, found)
+    turns = np.diff(np.diff(values, axis=1) / np.diff(found), prepend=0.0, axis=1)
+    outer = np.empty_like(turns)
+    outer[:, order] = turns / slopes[order]
+    tight = TIGHT * block.tolerance / (float(places[-1]) * math.sqrt(starts.size))
+    wanted = Linear(f"{block.name}.values", outer, values[:, 0], tight)
+    behind = affine(wanted, source, construction, relu=block.relu)
+    return Built(knots.tensors | behind.tensors, knots.stages + behind.stages)
+
+
+def _values(block: Block, places: np.ndarray) -> np.ndarray:
+    """What each channel is at the knots `(channels, n)`, shifted so that errors on both sides of a piece are equal."""
+    return np.stack([_balanced(function, places) for function in block.functions])
+
+
+def _balanced(function: Function, places: np.ndarray) -> np.ndarray:
+    values = function.value(places)
+    if function.breaks:
+        return values
+    steps = np.linspace(0, 1, 65)
+    points = places[:-1, None] + np.diff(places)[:, None] * steps
+    chords = values[:-1, None] + np.diff(values)[:, None] * steps
+    errors = chords - function.value(points.ravel()).reshape(points.shape)
+    worst = np.take_along_axis(errors, np.abs(errors).argmax(axis=1)[:, None], axis=1)[:, 0]
+    ends = np.concatenate([worst[:1], worst, worst[-1:]])
+    return values - (ends[1:] + ends[:-1]) / 4
+
+
+def _largest_error(block: Block, built: Built, source: Source) -> float:
+    """The largest error on a fine grid, to tell whether there are knots enough; it proves nothing."""
+    made = realised_block(block.name, Ticket("universal", source, built.tensors, built.stages), block.functions)
+    x = np.linspace(block.functions[0].low, block.functions[0].high, 16385)
+    pairs = zip(made.functions, block.functions, strict=True)
+    return max(float(np.abs(ours(x) - function.value(x)).max()) for ours, function in pairs)
