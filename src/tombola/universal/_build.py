@@ -7,21 +7,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from tombola import __version__
 from tombola.effective import EffectiveMaps, effective_maps, maps_sha256
 from tombola.random_source import Source
 from tombola.strong import two_layer
 from tombola.ticket import Ticket
 
-from ._bound import feature_errors, largest
+from ._bound import feature_errors
 from ._certificate import FeatureCertificate
 from ._family import Family
 from ._layers import Construction, affine, block_of_layers
 from ._paths import block_of_paths
-from ._realised import block_of_maps, linear_of_maps
-from ._step import Built, Linear, Realised, RealisedBlock, RealisedLinear, Step
+from ._realised_family import described, realised_family, realised_step, until_reached
+from ._step import Built, Linear, Realised, Step
 
 WIDTH = 16384
 
@@ -59,58 +57,30 @@ def build(family: Family, *, seed: int = 0, construction: Construction | None = 
             f"source have {width:,}; ask for less, or give it a wider source"
         )
     source, built, realised = Source(seed), list[Built](), list[Realised]()
-    steps = list[Step]()
     for step in family.steps:
-        wanted = _until(step, realised)
+        wanted = until_reached(step, realised)
         made = _built(wanted, source, construction, width=width)
-        maps = {one.layer: one for one in effective_maps(_ticket(source, [made]))}
-        steps.append(wanted)
         built.append(made)
-        realised.append(realised_step(wanted, maps))
+        realised.append(realised_step(wanted, _maps(_ticket(source, [made]))))
     ticket = _ticket(source, built)
     widest = max(max(tensor.mask.shape) for tensor in ticket.tensors.values())
     if widest > width:
         raise ValueError(f"its source has layers of {width:,} units, and {widest:,} are needed; give it a wider one")
+    maps = _maps(ticket)
+    steps, realised = realised_family(family, maps)
     errors = feature_errors(family.dimension, steps, realised)
     name = "paths" if construction is None else construction.__name__
     record: dict[str, Any] = {
         "family": family.to_json(),
-        "steps": [_described(step, made) for step, made in zip(steps, realised, strict=True)],
+        "steps": [described(step, made) for step, made in zip(steps, realised, strict=True)],
         "options": {"construction": name, "width": width},
         "fingerprints": ticket.fingerprints(),
-        "effective_sha256": maps_sha256(effective_maps(ticket)),
+        "effective_sha256": maps_sha256(maps.values()),
         "certificate": FeatureCertificate(errors).to_json(),
         "report": {"seconds": time.perf_counter() - started},
         "version": __version__,
     }
     return replace(ticket, record=record)
-
-
-def realised_step(step: Step, maps: dict[str, EffectiveMaps]) -> Realised:
-    """What a step has become, from effective maps by layer."""
-    if isinstance(step, Linear):
-        return linear_of_maps(step.name, maps)
-    return block_of_maps(step.name, maps, step.functions, relu=step.relu)
-
-
-def _until(step: Step, before: Sequence[Realised]) -> Step:
-    """The step on the interval that the steps before it fill."""
-    if isinstance(step, Linear) or not before:
-        return step
-    high = reach(before)
-    return replace(step, functions=tuple(function.until(high) for function in step.functions))
-
-
-def reach(realised: Sequence[Realised]) -> float:
-    """A bound on what comes out of steps, given inputs from 0 to 1."""
-    high = 1.0
-    for made in realised:
-        if isinstance(made, RealisedLinear):
-            high = float((np.maximum(made.weight, 0).sum(axis=1) * high + made.bias).max()) * (1 + 2.0**-40)
-        else:
-            assert isinstance(made, RealisedBlock)
-            high = max(largest(line) for line in made.functions)
-    return high
 
 
 def _built(step: Step, source: Source, construction: Construction | None, *, width: int) -> Built:
@@ -126,15 +96,5 @@ def _ticket(source: Source, built: Sequence[Built]) -> Ticket:
     return Ticket("universal", source, tensors, tuple(stage for one in built for stage in one.stages))
 
 
-def _described(step: Step, made: Realised) -> dict[str, Any]:
-    """A step in the ticket's record."""
-    if isinstance(step, Linear):
-        return {"name": step.name, "kind": "linear", "outputs": len(step.weight)}
-    assert isinstance(made, RealisedBlock)
-    return {
-        "name": step.name,
-        "kind": "block",
-        "channels": len(step.functions),
-        "high": step.functions[0].high,
-        "knots": [line.kinks[0].size + 1 for line in made.functions],
-    }
+def _maps(ticket: Ticket) -> dict[str, EffectiveMaps]:
+    return {one.layer: one for one in effective_maps(ticket)}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,14 +21,14 @@ from tombola.ticket import Ticket
 
 from ._function import Function
 from ._paths import expected_knots
-from ._realised import realised_block
+from ._realised import block_of_maps, linear_of_maps
 from ._step import Block, Built, Linear
 
 Construction = Callable[[list[TargetLayer], Recipe], list[BuiltLayer]]
 ATTEMPTS = 24  # at a number of knots that suffices
 MORE = 1.12  # times as many knots in the next attempt
-LOOSE = 0.1  # of the smallest distance of knots: how far a knot may be from where it is wanted
 TIGHT = 0.15  # of the tolerance: what the weights out of the knots may be off by, all together, as a rule
+LOOSE = 0.1  # of the smallest distance of knots: how far a knot may be from where it is wanted
 
 
 def affine(linear: Linear, source: Source, construction: Construction, *, relu: bool = True) -> Built:
@@ -58,14 +57,6 @@ def affine(linear: Linear, source: Source, construction: Construction, *, relu: 
     return Built(made.tensors, made.stages)
 
 
-@dataclass(frozen=True, eq=False)
-class _Knots:
-    """Where the channels of a block bend, and what they are at the ends and in between."""
-
-    places: np.ndarray
-    values: np.ndarray
-
-
 def block_of_layers(block: Block, source: Source, construction: Construction) -> Built:
     """A block as two affine maps: into its knots, and out of them.
 
@@ -81,7 +72,7 @@ def block_of_layers(block: Block, source: Source, construction: Construction) ->
     """
     exact = all(function.breaks for function in block.functions)
     count = 0 if exact else max(expected_knots(function, block.tolerance) for function in block.functions)
-    built, error = None, math.inf
+    error = math.inf
     for _ in range(ATTEMPTS):
         built = _with_knots(block, source, construction, _places(block, count))
         error = _largest_error(block, built, source)
@@ -110,26 +101,29 @@ def _places(block: Block, count: int) -> np.ndarray:
 def _with_knots(block: Block, source: Source, construction: Construction, places: np.ndarray) -> Built:
     """Both maps, the second one fitted to what has become of the first."""
     starts = places[:-1]
-    changes = np.abs(np.diff(_values(block, places), axis=1)).sum()
     room = LOOSE * float(np.diff(places).min())
     if all(function.breaks for function in block.functions):
-        room = min(room, TIGHT * block.tolerance * float(places[-1]) / max(1.0, float(changes)))
-    ones, name = np.ones((starts.size, 1)), f"{block.name}.knots"
-    knots = affine(Linear(name, ones, -starts, room), source, construction)
+        rises = float(np.abs(np.diff(_values(block, places), axis=1)).sum())
+        room = min(room, TIGHT * block.tolerance * float(places[-1]) / max(1.0, rises))
+    wanted = Linear(f"{block.name}.knots", np.ones((starts.size, 1)), -starts, room)
+    knots = affine(wanted, source, construction)
     (maps,) = effective_maps(Ticket("universal", source, knots.tensors, knots.stages))
-    slopes = maps.positive[:, 0]
-    bias = np.zeros(starts.size) if maps.bias is None else maps.bias
-    reached = np.maximum(-bias / slopes, places[0])
+    made = linear_of_maps(wanted.name, {maps.layer: maps})
+    slopes = made.weight[:, 0]
+    reached = np.maximum(-made.bias / slopes, places[0])
     order = np.argsort(reached)
     found = np.concatenate([reached[order], places[-1:]])
     values = _values(block, found)
-    turns = np.diff(np.diff(values, axis=1) / np.diff(found), prepend=0.0, axis=1)
-    outer = np.empty_like(turns)
-    outer[:, order] = turns / slopes[order]
+    outer = np.empty((len(values), starts.size))
+    outer[:, order] = _turns(values, found) / slopes[order]
     tight = TIGHT * block.tolerance / (float(places[-1]) * math.sqrt(starts.size))
-    wanted = Linear(f"{block.name}.values", outer, values[:, 0], tight)
-    behind = affine(wanted, source, construction, relu=block.relu)
+    behind = affine(Linear(f"{block.name}.values", outer, values[:, 0], tight), source, construction, relu=block.relu)
     return Built(knots.tensors | behind.tensors, knots.stages + behind.stages)
+
+
+def _turns(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The changes of slope `(channels, n)` of broken lines with these values at these `(n + 1,)` places."""
+    return np.diff(np.diff(values, axis=1) / np.diff(places), prepend=0.0, axis=1)
 
 
 def _values(block: Block, places: np.ndarray) -> np.ndarray:
@@ -152,7 +146,8 @@ def _balanced(function: Function, places: np.ndarray) -> np.ndarray:
 
 def _largest_error(block: Block, built: Built, source: Source) -> float:
     """The largest error on a fine grid, to tell whether there are knots enough; it proves nothing."""
-    made = realised_block(block.name, Ticket("universal", source, built.tensors, built.stages), block.functions)
+    maps = {one.layer: one for one in effective_maps(Ticket("universal", source, built.tensors, built.stages))}
+    made = block_of_maps(block.name, maps, block.functions, relu=block.relu)
     x = np.linspace(block.functions[0].low, block.functions[0].high, 16385)
     pairs = zip(made.functions, block.functions, strict=True)
     return max(float(np.abs(ours(x) - function.value(x)).max()) for ours, function in pairs)

@@ -73,7 +73,7 @@ def block_of_paths(block: Block, source: Source, *, width: int) -> Built:
         ValueError: if no more than `width` hidden units do not suffice.
     """
     knots = max(expected_knots(function, block.tolerance) for function in block.functions)
-    hidden = 2 ** math.ceil(math.log2(4 * PLACES * knots))  # a quarter of the units has its kink inside
+    hidden = min(width, 2 ** math.ceil(math.log2(4 * PLACES * knots)))  # a quarter of the units has its kink inside
     while hidden <= width:
         kept = [_channel(block, source, channel, hidden) for channel in range(len(block.functions))]
         found = [one for one in kept if one is not None]
@@ -109,13 +109,13 @@ def _channel(block: Block, source: Source, channel: int, hidden: int) -> _Kept |
     kept = np.zeros_like(units.relays, np.bool_)
     for unit, pair in zip(owner[chosen], pairs[chosen], strict=True):
         kept[pair[pair >= 0], unit] = True
-    return _with_straight_part(units, owner[chosen], changes[chosen], kept, line, block.tolerance)
+    return _with_straight_part(units, owner[chosen], changes[chosen], kept, line, block)
 
 
 def _drawn(block: Block, source: Source, channel: int, hidden: int) -> _Units:
     """The source's values: kinks of hidden units fill the interval evenly, sums through relays suit the function."""
     relays = range(channel * RELAYS, (channel + 1) * RELAYS)
-    laws, names = tensor_laws(block), tensor_names(block)
+    laws, names = _tensor_laws(block), _tensor_names(block)
     inner, bias, fan, constants, outer = (
         source.block(name, law, rows, columns).astype(np.float64)
         for name, law, rows, columns in zip(
@@ -129,13 +129,13 @@ def _drawn(block: Block, source: Source, channel: int, hidden: int) -> _Units:
     return _Units(inner[:, 0], bias[:, 0], np.maximum(fan, 0), np.maximum(constants[:, 0], 0), outer[:, 0])
 
 
-def tensor_names(block: Block) -> tuple[str, str, str, str, str]:
+def _tensor_names(block: Block) -> tuple[str, str, str, str, str]:
     """The parent's tensors: into hidden units and their biases, into relays and their biases, out of relays."""
     knots, values = f"{block.name}.knots", f"{block.name}.values"
     return knots, f"{knots}.bias", f"{values}.in", f"{values}.in.bias", f"{values}.out"
 
 
-def tensor_laws(block: Block) -> tuple[Uniform, Uniform, Uniform, Uniform, Uniform]:
+def _tensor_laws(block: Block) -> tuple[Uniform, Uniform, Uniform, Uniform, Uniform]:
     """Their laws. Biases of hidden units reach as far as the interval, outer weights as far as kinks need them to."""
     high = max(function.high for function in block.functions)
     turns = [_turn(function, block.tolerance) for function in block.functions]
@@ -174,22 +174,22 @@ def _candidates(units: _Units, inside: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _with_straight_part(
-    units: _Units, owner: np.ndarray, changes: np.ndarray, kept: np.ndarray, line: BrokenLine, tolerance: float
+    units: _Units, owner: np.ndarray, changes: np.ndarray, kept: np.ndarray, line: BrokenLine, block: Block
 ) -> _Kept | None:
     """The edges of the kinks and those of a straight line, so that both together are the broken line."""
     places = -units.bias[owner] / units.inner[owner]
     leftward = units.inner[owner] < 0  # such a unit bends where another would, and falls to the left of its kink
     slope = line.slope + float(changes[leftward].sum())
     value = line.value - float((changes * places)[leftward].sum())
-    high = float(np.abs(units.bias).max())
+    high, room = max(function.high for function in block.functions), LINE / 3 * block.tolerance
     never_bent = np.flatnonzero((units.inner > 0.5) & (units.bias > high / 2))
     risers = never_bent[np.argsort(-units.inner[never_bent], kind="stable")[:CARRIERS]]
     rest = np.setdiff1d(never_bent, risers)
     levels = rest[np.argsort(-units.bias[rest], kind="stable")[:CARRIERS]]
-    chosen, reached, met = _summed(_through(units, risers, units.inner), slope, LINE / 3 * tolerance / high)
+    chosen, reached, met = _summed(_through(units, risers, units.inner), slope, room / high)
     kept[:, risers] = chosen.reshape(RELAYS, -1)
     offered = np.concatenate([_through(units, levels, units.bias), units.outer * units.constants])
-    chosen, _, also = _summed(offered, value - (reached - slope) * high / 2, LINE / 3 * tolerance)
+    chosen, _, also = _summed(offered, value - (reached - slope) * high / 2, room)
     kept[:, levels] = chosen[:-RELAYS].reshape(RELAYS, -1)
     if not (met and also):
         return None
@@ -229,10 +229,10 @@ def _assembled(block: Block, kept: list[_Kept]) -> Built:
         pack(constants[:, None]),
         OwnerMask(owner, len(kept)),
     )
-    names = tensor_names(block)
+    names = _tensor_names(block)
     tensors = {
         name: MaskedTensor(mask, law, transposed=name == names[-1])
-        for name, mask, law in zip(names, masks, tensor_laws(block), strict=True)
+        for name, mask, law in zip(names, masks, _tensor_laws(block), strict=True)
     }
     stages = (
         Stage(names[0], names[0], names[1], relu=True),

@@ -8,6 +8,8 @@ import numpy as np
 
 from tombola.rounding import gamma
 
+NOISE = 2.0**-36  # 64 * 64 * 2**-53 * 16, and room
+
 
 @dataclass(frozen=True, eq=False)
 class PiecewiseLinear:
@@ -67,8 +69,12 @@ class PiecewiseLinear:
         return np.maximum(np.multiply.outer(x, self.inner) + self.bias, 0.0) @ self.outer + self.offset
 
     def rounding(self) -> float:
-        """What float64 can add to a value anywhere in the interval, and to one next to a kink that is rounded, too."""
-        reach = max(abs(self.low), abs(self.high))
-        units = np.abs(self.inner) * reach + np.abs(self.bias)
+        """What float64 can add to a value anywhere in the interval: to the sum, to rounded kinks, and to the weights.
+
+        Weights are sums of at most 64 products of two values of the source, each at most 16 times as large as the
+        largest weight.
+        """
+        units = np.abs(self.inner) * max(abs(self.low), abs(self.high)) + np.abs(self.bias)
         total = float(np.abs(self.outer) @ units) + abs(self.offset)
-        return 2 * gamma(self.inner.size + 4) * total
+        sizes = max(1.0, float(np.abs(self.outer).max(initial=0.0)), abs(self.offset))
+        return 2 * gamma(self.inner.size + 4) * total + NOISE * sizes * (1 + float(units.sum()))
