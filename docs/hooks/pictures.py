@@ -239,6 +239,41 @@ def dots(axes: Axes, rows: Mapping[str, Any], column: str, *, colour: str, marke
     axes.grid(axis="x")
 
 
+def universal_features(curves: Record) -> Figure:
+    """The features of a ticket over the exact ones, and how far apart they are inside the proved band."""
+    figure = Figure((9.0, 5.4), layout="constrained")
+    panels = figure.subplots(2, 2, sharex=True, height_ratios=(2, 1))
+    for column, (family, found) in enumerate(curves["features"].items()):
+        upper, lower = panels[0][column], panels[1][column]
+        lower.axhspan(-max(found["bounds"]), max(found["bounds"]), color=GREY, alpha=0.25, linewidth=0)
+        for name, made, exact, colour in zip(
+            found["names"], found["ticket"], found["exact"], (BLUE, RED, GREEN, PURPLE), strict=False
+        ):
+            upper.plot(curves["x"], exact, color=colour, linewidth=5, alpha=0.25)
+            upper.plot(curves["x"], made, color=colour, linewidth=1.2, label=name)
+            lower.plot(curves["x"], [one - other for one, other in zip(made, exact, strict=True)], color=colour)
+        upper.set_title(f"{family}: {found['kept']} kept weights", loc="left")
+        upper.legend(frameon=False, fontsize=8.5)
+        lower.set_xlabel("x")
+    panels[0][0].set_ylabel("feature: ticket thin, exact wide")
+    panels[1][0].set_ylabel("difference,\nproved band")
+    return figure
+
+
+def one_ticket_many_tasks(curves: Record) -> Figure:
+    """Four functions, each fitted on the features of the same ticket."""
+    tasks = curves["tasks"]["curves"]
+    figure = Figure((9.0, 4.8), layout="constrained")
+    for axes, (name, task) in zip(figure.subplots(2, 2, sharex=True).flat, tasks.items(), strict=True):
+        axes.plot(task["x"], task["y"], color=GREY, marker=".", linestyle="none", label="seen, in noise")
+        axes.plot(curves["x"], task["true"], color=GREY, linestyle="--", label="function")
+        axes.plot(curves["x"], task["fitted"], color=BLUE, label="fit on the ticket's features")
+        axes.set_title(name, loc="left")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=3, frameon=False)
+    return figure
+
+
 def framed(xlabel: str) -> tuple[Figure, Axes]:
     """A figure with one plot, logarithmic to the right, and room for labels to its right."""
     figure = Figure((7.2, 5.2))
@@ -272,4 +307,6 @@ PICTURES: dict[str, tuple[tuple[str, ...], Callable[..., Figure]]] = {
     "proofs": (("two_layer",), proofs),
     "real-networks": (("real_networks",), real_networks),
     "real-certificates": (("real_networks",), real_certificates),
+    "universal-features": (("universal_curves",), universal_features),
+    "one-ticket-many-tasks": (("universal_curves",), one_ticket_many_tasks),
 }

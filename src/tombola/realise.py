@@ -1,4 +1,8 @@
-"""A ticket as a stock `nn.Module`: the masked parent, its used units only, or its effective weights."""
+"""A ticket as a stock `nn.Module`: the masked parent, its used units only, or its effective weights.
+
+A universal ticket has blocks: functions of one variable, the same for every coordinate. Such a block is a chain of
+convolutions with one tap, so that its parameters do not grow with the number of coordinates.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from .graph import INPUT, LAYER, Window, as_filters, is_path, operation
 from .ticket import Stage, Ticket, TicketGraph, ticket_graph, unpack
 
 FORMS = ("masked", "sparse", "collapsed")
+POINT = Window((1,), (1,), (0,), (1,))  # of a layer that takes each coordinate alone
 
 Named = tuple[str, nn.Module]
 Part = tuple[np.ndarray, np.ndarray | None]  # the weight (outputs, inputs) of a stage, and its bias
@@ -33,15 +38,19 @@ class SplitSigns(nn.Module):
 
 
 def realise(ticket: Ticket, *, form: str = "sparse") -> nn.Module:
-    """The network of a strong ticket, as a flat sequence of stock layers, or a graph of them where it branches.
+    """The network of a strong or universal ticket, as a flat sequence of stock layers, or a graph where it branches.
+
+    That of a universal ticket takes inputs `(n, d)` in `[0, 1]` to features `(n, k)`, in the order of `Family.exact`.
+    Unlike `Features` it does not move inputs into the box.
 
     Args:
-        ticket: a strong ticket.
+        ticket: a strong or universal ticket.
         form: which of three networks that agree up to float32 rounding:
             "masked": the whole random parent, pruned weights at zero. Its size is that of the parent.
             "sparse": the same without the units that no input reaches or no output sees, their weights dense.
             "collapsed": one layer per target layer, with effective weights (rounded once to float32). For two-layer
-            tickets it has the target's shape; signed inputs are split into their two parts first.
+            tickets it has the target's shape; signed inputs are split into their two parts first. For universal ones
+            layers are those of the feature network: used knots, their values, affine maps.
 
     Raises:
         ValueError: for another form, or a ticket of another kind.
@@ -55,6 +64,8 @@ def realise(ticket: Ticket, *, form: str = "sparse") -> nn.Module:
     """
     if form not in FORMS:
         raise ValueError(f"form must be one of {', '.join(FORMS)}, got {form!r}")
+    if ticket.kind == "universal":
+        return _feature_module(ticket, form)
     if ticket.kind != "strong":
         raise ValueError(f"a ticket of kind {ticket.kind!r} belongs to an ordinary model; use ticket.masks() with it")
     graph = ticket_graph(ticket)
@@ -67,6 +78,45 @@ def realise(ticket: Ticket, *, form: str = "sparse") -> nn.Module:
         parts = [_weights(ticket, stage) for stage in ticket.stages]
         _add_stages(modules, ticket, _without_unused(ticket.stages, parts) if form == "sparse" else parts)
     return nn.Sequential(modules)
+
+
+def _feature_module(ticket: Ticket, form: str) -> nn.Sequential:
+    """The steps of a universal ticket: affine maps on `(n, width)`, blocks on `(n, channels, width)`."""
+    maps = {one.layer: one for one in effective_maps(ticket)} if form == "collapsed" else {}
+    groups, width = iter(target_layers(ticket)), ticket.record["family"]["dimension"]
+    modules: OrderedDict[str, nn.Module] = OrderedDict()
+    shared = False  # whether what comes in has an axis for channels
+    for step in ticket.record["steps"]:
+        name, block = step["name"], step["kind"] == "block"
+        if block and not shared:
+            modules[_free_key(modules, f"to.{name}")] = nn.Unflatten(1, (1, width))
+        elif shared and not block:
+            modules[_free_key(modules, f"to.{name}")] = nn.Flatten()
+        own = [next(groups)]
+        while own[-1][0].layer != (f"{name}.values" if block else name):
+            own.append(next(groups))
+        for key, part, relu in _step_parts(ticket, own, maps, used_only=form == "sparse"):
+            _add(modules, key, part, follows=nn.ReLU() if relu else None, window=POINT if block else None)
+        width, shared = (width * step["channels"] if block else step["outputs"]), block
+    if shared:
+        modules[_free_key(modules, "features")] = nn.Flatten()
+    return nn.Sequential(modules)
+
+
+def _step_parts(
+    ticket: Ticket, groups: list[list[Stage]], maps: dict[str, EffectiveMaps], *, used_only: bool
+) -> list[tuple[str, Part, bool]]:
+    """The layers of one step: effective ones where there are maps, else its stages; and whether a ReLU follows."""
+    if maps:
+        stages = [group[-1] for group in groups]
+        parts = [(maps[stage.layer].positive, maps[stage.layer].bias) for stage in stages]
+    else:
+        stages = [stage for group in groups for stage in group]
+        parts = [_weights(ticket, stage) for stage in stages]
+    if maps or used_only:
+        parts = _without_unused(stages, parts)
+    names = [stage.layer if maps else stage.weight for stage in stages]
+    return [(name, part, stage.relu) for name, part, stage in zip(names, parts, stages, strict=True)]
 
 
 def _graph_module(ticket: Ticket, graph: TicketGraph, form: str) -> nn.Module:
@@ -215,10 +265,17 @@ def _add_collapsed(modules: OrderedDict[str, nn.Module], ticket: Ticket) -> None
         _add(modules, stages[0].layer, (weight, maps.bias), follows=nn.ReLU() if stages[-1].relu else None)
 
 
-def _add(modules: OrderedDict[str, nn.Module], name: str, part: Part, *, follows: nn.Module | None) -> None:
-    """Appends a Linear, and what follows it, under names that nothing else has."""
+def _add(
+    modules: OrderedDict[str, nn.Module],
+    name: str,
+    part: Part,
+    *,
+    follows: nn.Module | None,
+    window: Window | None = None,
+) -> None:
+    """Appends a Linear or a convolution, and what follows it, under names that nothing else has."""
     key = _free_key(modules, name)
-    modules[key] = _linear(*part)
+    modules[key] = _affine_module(torch.from_numpy(np.ascontiguousarray(part[0])), part[1], window)
     if follows is not None:
         modules[f"{key}_{type(follows).__name__.lower()}"] = follows
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from tombola.ticket import Ticket
+from tombola.universal import build, named_family
 
 
 def masked(path, *kept):
@@ -42,3 +43,31 @@ def test_the_table_has_a_column_for_each(made):
     assert "two.ticket" in out.splitlines()[1]
     assert "one.ticket" in out.splitlines()[1]
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_universal_tickets_are_described_by_their_families(tombola, tmp_path):
+    for seed in (0, 1):
+        build(named_family("hat", 2, knots=3), seed=seed).save(tmp_path / f"{seed}.ticket")
+    result = tombola("compare", "0.ticket", "1.ticket", "--json").record
+    assert result["first"]["family"] == "hat of 2 inputs, knots 3"
+    assert result["first"]["features"] == 6
+    assert 0 < result["first"]["certified_bound"] <= 1e-3
+    assert result["overlap"] is None
+    assert tombola("compare", "0.ticket", "0.ticket", "--json").record["overlap"] == 1
+
+
+def test_a_universal_ticket_next_to_a_strong_one(made, tmp_path):
+    build(named_family("hat", 2, knots=3)).save(tmp_path / "hat.ticket")
+    lines = made("compare", "hat.ticket", "two.ticket").out.splitlines()
+    rows = {line[:32].strip(): line[32:].split("  ") for line in lines}
+    assert [part.strip() for part in rows["bound of"] if part] == ["any feature", "the output, 2-norm"]
+    assert [part.strip() for part in rows["features"] if part] == ["6", "-"]
+    assert "other parents" in lines[-1]
+
+
+def test_rows_that_say_nothing_of_either_are_left_out(tombola, tmp_path):
+    masked(tmp_path / "a", 1, 0, 0, 0)
+    out = tombola("compare", "a", "a").out
+    assert "solver" not in out
+    assert "family" not in out
+    assert "solver" in tombola("compare", "a", "a", "--json").out

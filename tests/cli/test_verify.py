@@ -1,10 +1,14 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import save_file
 from tests.cli.conftest import TINY, tiny_state
 
 from tombola.ticket import Ticket
+from tombola.universal import Function, build, named_family, univariate
 
+OF_FEATURES = ["source", "masks", "effective_weights", "family", "steps", "certificate", "sampled"]
 NAMES = {"source", "masks", "effective_weights", "target", "tolerance", "certificate", "attack", "inputs"}
 
 
@@ -97,3 +101,44 @@ def test_a_masked_ticket_is_checked_but_has_no_target(made, tmp_path):
     result = made("verify", "masked.ticket", "--target", "net.safetensors")
     assert result.code == 2
     assert "takes a strong one" in result.complaint
+
+
+def test_a_universal_ticket_needs_no_target(tombola, tmp_path):
+    build(named_family("hat", 2, knots=3)).save(tmp_path / "hat.ticket")
+    result = tombola("verify", "hat.ticket", "--json")
+    assert result.code == 0
+    assert result.record["checks"] == dict.fromkeys(OF_FEATURES, True)
+    assert 0 < result.record["max_output_error"] <= result.record["certified_bound"]
+    shown = tombola("verify", "hat.ticket").out
+    assert shown.startswith("hat.ticket: every check holds\n")
+    assert shown.count("  holds\n") == 7
+    assert "error of any feature, proved at most" in shown
+    assert "--target" not in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_a_universal_ticket_that_was_changed_fails(tombola, tmp_path):
+    ticket = build(named_family("hat", 2, knots=3))
+    lowered = {"guarantee": "exact", "errors": [error / 2 for error in ticket.record["certificate"]["errors"]]}
+    replace(ticket, record=ticket.record | {"certificate": lowered}).save(tmp_path / "hat.ticket")
+    result = tombola("verify", "hat.ticket")
+    assert result.code == 1
+    assert "2 of 7 checks FAIL" in result.out
+
+
+@pytest.mark.parametrize(
+    "words", [["verify", "h.ticket", "--target", "x"], ["explain", "h.ticket", "--weight", "a[0,0]"]]
+)
+def test_a_universal_ticket_stands_for_no_target(tombola, tmp_path, words):
+    build(named_family("hat", 1, knots=2)).save(tmp_path / "h.ticket")
+    result = tombola(*words)
+    assert result.code == 2
+    assert "is a universal ticket and stands for no target network; " in result.complaint
+    assert "takes a strong one, of `tombola construct`" in result.complaint
+
+
+def test_a_family_that_no_file_holds_is_a_note(tombola, tmp_path):
+    build(univariate([Function("x^2", lambda x: x**2, 0.0, 1.0)])).save(tmp_path / "own.ticket")
+    result = tombola("verify", "own.ticket")
+    assert result.code == 0
+    assert "note: a 'custom' family cannot be made again from its record: not checked\n" in result.out

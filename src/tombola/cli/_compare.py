@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ._info import family_text
 from ._options import AsJson
 from ._output import print_json, print_table
 
@@ -33,7 +34,9 @@ def compare(
         print_json({"first": described[0], "second": described[1], "overlap": overlap})
         return
     rows: list[tuple[Any, ...]] = [
-        (key.replace("_", " "), described[0][key], described[1][key]) for key in described[0]
+        (key.replace("_", " "), described[0][key], described[1][key])
+        for key in described[0]
+        if any(one[key] is not None for one in described)
     ]
     rows.append(("edges kept by both / by either", "other parents" if overlap is None else overlap, ""))
     print_table("two tickets", rows, header=["", str(first), str(second)])
@@ -44,6 +47,8 @@ def _described(ticket: Ticket, path: Path) -> dict[str, Any]:
     proof = ticket.certificate
     return {
         "kind": ticket.kind,
+        "family": family_text(ticket.record["family"]) if ticket.kind == "universal" else None,
+        "features": ticket.record["family"]["features"] if ticket.kind == "universal" else None,
         "construction": options.get("construction", "").replace("_", "-") or None,
         "solver": options.get("solver"),
         "seed": None if ticket.source is None else ticket.source.seed,
@@ -53,7 +58,8 @@ def _described(ticket: Ticket, path: Path) -> dict[str, Any]:
         "weight_epsilon": report.get("weight_epsilon"),
         "max_weight_error": report.get("max_weight_error"),
         "failures": report.get("failures"),
-        "certified_bound": None if proof is None else proof.bound,
+        "certified_bound": None if proof is None else float(proof.bound),
+        "bound_of": None if proof is None else "any feature" if ticket.kind == "universal" else "the output, 2-norm",
         "file_bytes": path.stat().st_size,
     }
 

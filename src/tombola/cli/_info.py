@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from ._options import AsJson, TicketPath
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 
     from tombola.ticket import Ticket
 
-COPIED = ("options", "certificate", "target", "report", "version")
+COPIED = ("family", "steps", "options", "certificate", "target", "report", "version")
+WIDTH = 100  # of a line
 
 
 def info(ticket: TicketPath, as_json: AsJson = False) -> None:
@@ -32,6 +34,8 @@ def info(ticket: TicketPath, as_json: AsJson = False) -> None:
     print_table("\n".join(_claims(record, ticket)), rows, header=["tensor", "units x edges", "kept", "density", "law"])
     if record["kind"] == "strong":
         print_next("tombola", "verify", ticket, "--target", "TARGET.safetensors")
+    elif record["kind"] == "universal":
+        print_next("tombola", "verify", ticket)
 
 
 def described(ticket: Ticket, path: Path) -> dict[str, Any]:
@@ -63,6 +67,8 @@ def _claims(record: dict[str, Any], path: Path) -> list[str]:
     """What the ticket says of itself, a sentence to a line."""
     seed = "saved values" if record["seed"] is None else f"seed {record['seed']}"
     lines = [f"{path}: {record['kind']} ticket, {seed}, {file_size(record['file_bytes'])}"]
+    if record["kind"] == "universal":
+        return [*lines, *_feature_claims(record)]
     if "certificate" not in record:
         return lines
     from tombola.strong import input_set_from_json
@@ -82,6 +88,45 @@ def _claims(record: dict[str, Any], path: Path) -> list[str]:
         f"weights: within {shown(report['weight_epsilon'])}{unit}; {shown(report['failures'])} miss that",
         f"output: off by at most {shown(record['certificate']['bound'])} (2-norm, proved) for every input in {covered}",
     ]
+
+
+def _feature_claims(record: dict[str, Any]) -> list[str]:
+    """What a universal ticket says of its features, a sentence to a line."""
+    family, proof = record["family"], record["certificate"]
+    dimension, features = family["dimension"], family["features"]
+    if proof["guarantee"] == "exact":
+        output = f"each off by at most {shown(max(proof['errors']))} (proved) for every input in [0, 1]^{dimension}"
+    else:
+        output = "nothing is proved of their errors"
+    steps = ", ".join(_step(step) for step in record["steps"])
+    return [
+        f"family: {family_text(family)}, within {shown(family['tolerance'])}",
+        textwrap.fill(f"steps: {steps}", WIDTH, subsequent_indent="  "),
+        f"construction: {record['options']['construction'].replace('_', '-')}",
+        f"features: {shown(features)}, {output}",
+    ]
+
+
+def family_text(family: dict[str, Any]) -> str:
+    """A family in words, from its record.
+
+    Example:
+        >>> family_text({"name": "polynomial", "dimension": 2, "settings": {"degree": 3}})
+        'polynomial of 2 inputs, degree 3'
+    """
+    settings = [
+        f"{key} {', '.join(map(str, value)) if isinstance(value, list) else shown(value)}"
+        for key, value in family["settings"].items()
+    ]
+    inputs = "1 input" if family["dimension"] == 1 else f"{shown(family['dimension'])} inputs"
+    return ", ".join([f"{family['name']} of {inputs}", *settings])
+
+
+def _step(step: dict[str, Any]) -> str:
+    """A step in words: how many outputs, or how many knots in each channel."""
+    if step["kind"] == "linear":
+        return f"{step['name']} ({step['outputs']} outputs)"
+    return f"{step['name']} ({' + '.join(map(str, step['knots']))} knots)"
 
 
 def _law(law: str | dict[str, Any]) -> str:

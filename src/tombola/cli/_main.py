@@ -22,6 +22,7 @@ from ._list import list_names
 from ._output import discard_output, write
 from ._recommend import recommend
 from ._train import train
+from ._universal import universal
 from ._verify import verify
 
 DONE, FAILED, BAD_INPUT, INTERNAL, INTERRUPTED = 0, 1, 2, 70, 130
@@ -54,6 +55,13 @@ VERBS = {
 }
 for verb, (short, example) in VERBS.items():
     app.command(verb.__name__.removesuffix("_names"), short_help=short, epilog=f"Example: {example}")(verb)
+app.add_typer(
+    universal,
+    name="universal",
+    short_help="Tickets for families of functions.",
+    help="One ticket for a whole family of functions: each of them is a linear fit on its features.",
+    epilog="Example: tombola universal build hat --dimension 2 --knots 4 -o hat.ticket",
+)
 
 
 def _print_version(wanted: bool) -> bool:

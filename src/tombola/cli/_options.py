@@ -121,7 +121,10 @@ def read_strong(path: Path, purpose: str) -> Ticket:
 
     ticket = load_ticket(path)
     if ticket.kind != "strong":
-        raise ValueError(f"{path} is a {ticket.kind} ticket; {purpose} takes a strong one, of `tombola construct`")
+        raise ValueError(
+            f"{path} is a {ticket.kind} ticket and stands for no target network; {purpose} takes a strong one, "
+            "of `tombola construct`"
+        )
     return ticket
 
 

@@ -28,6 +28,9 @@ CHECKS = {
     "certificate": "the bound, proved again, is no larger",
     "attack": "no input that gradient ascent finds exceeds it",
     "inputs": "no given input exceeds it",
+    "family": "the family in its record has its features and steps",
+    "steps": "its steps bend where the record says",
+    "sampled": "no feature is off by more on sampled inputs",
 }
 FIGURES = {
     "certified_bound": "output error, 2-norm, proved at most",
@@ -38,13 +41,17 @@ FIGURES = {
     "accuracy_target": "accuracy of the target",
     "accuracy_ticket": "accuracy of the ticket",
 }
+OF_FEATURES = {
+    "certified_bound": "error of any feature, proved at most",
+    "max_output_error": "largest seen on sampled inputs",
+}
 
 
 def verify(
     ticket: TicketPath,
     target: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The network that the ticket stands for; most checks need it."),
+        typer.Option(metavar="FILE", help="The network that a strong ticket stands for; most of its checks need it."),
     ] = None,
     data: Annotated[
         str | None,
@@ -53,7 +60,10 @@ def verify(
     model: ModelName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check everything that a ticket claims: source, masks, weights, tolerance, certificate, behaviour."""
+    """Check everything that a ticket claims: source, masks, weights, tolerance, certificate, behaviour.
+
+    A universal ticket needs nothing besides.
+    """
     with progress(f"verifying {ticket}"):
         found = verified(ticket, target, data=data, model=model)
     if as_json:
@@ -73,8 +83,9 @@ def verified(path: Path, target: Path | None, *, data: str | None = None, model:
         if data or model:
             raise ValueError("--data and --model say how to compare ticket and target: give --target too")
         alone = load_ticket(path)
+        found = check(alone)
         notes = {"target": "most checks need --target"} if alone.kind == "strong" else {}
-        return replace(check(alone), notes=notes)
+        return replace(found, notes={**found.notes, **notes})
     ticket, saved = read_strong(path, "--target"), read_target(target, model)
     inputs, labels, note = _test_set(data, saved)
     found = check(ticket, target=saved.model, inputs=inputs, labels=labels)
@@ -109,7 +120,8 @@ def _print(found: Verification, ticket: Path) -> None:
     rows: list[tuple[str, object]] = [
         (CHECKS.get(name, name), "holds" if holds else "FAILS") for name, holds in found.checks.items()
     ]
-    rows += [(text, record[name]) for name, text in FIGURES.items() if record[name] is not None]
+    figures = FIGURES | (OF_FEATURES if "family" in found.checks else {})
+    rows += [(text, record[name]) for name, text in figures.items() if record[name] is not None]
     failed = sum(not holds for holds in found.checks.values())
     outcome = f"{failed} of {len(found.checks)} checks FAIL" if failed else "every check holds"
     print_table(f"{ticket}: {outcome}", rows)

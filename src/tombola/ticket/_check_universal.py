@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from tombola.activations import RELU
+
 from ._check_group import check_group
 from ._json import check_json
 from ._ticket import Stage, Ticket
@@ -40,12 +42,26 @@ def check_universal(ticket: Ticket) -> None:
         raise ValueError(f"its stages stand for the layers {[stages[0].layer for stages in groups]}, wanted {wanted}")
     for stages in groups:
         _check_stages(ticket, stages)
+    _check_kinds(ticket, wanted)
     if not all(stage.relu for stage in ticket.stages[:-1]) or ticket.stages[-1].relu:
         raise ValueError("a ReLU follows each of its stages but the last")
     _check_sizes(ticket, {stages[0].layer: stages for stages in groups})
     errors, proved = record["certificate"]["errors"], record["certificate"]["guarantee"] == "exact"
     if len(errors) != (record["family"]["features"] if proved else 0) or min(errors, default=0) < 0:
         raise ValueError("its certificate has no error for each of its features")
+
+
+def _check_kinds(ticket: Ticket, layers: list[str]) -> None:
+    """ReLUs throughout, names that differ, and one block, or blocks around an affine map with one behind it."""
+    kinds = [step["kind"] for step in ticket.record["steps"]]
+    if len(set(layers)) < len(layers):
+        raise ValueError("two of its steps have the same name")
+    if kinds[-1] != "block" or (len(kinds) > 1 and "linear" not in kinds):
+        raise ValueError("a universal ticket is one block, or blocks around an affine map, and ends with a block")
+    if "signed_layers" in ticket.record:
+        raise ValueError("a universal ticket has no sums by sign: its inputs are never negative")
+    if any(stage.activation != RELU for stage in ticket.stages):
+        raise ValueError("a universal ticket has no other activation: all of its units are ReLUs")
 
 
 def _layers(step: dict) -> list[str]:

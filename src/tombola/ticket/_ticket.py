@@ -158,7 +158,7 @@ class Ticket:
                 are used) or "collapsed" (one layer per target layer, with effective weights); see `realise`.
 
         Raises:
-            ValueError: for another form, or a ticket that is not a strong one.
+            ValueError: for another form, or a ticket of kind "masked".
         """
         from tombola.realise import realise
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ._knots import knots_needed
 from ._step import Linear, Step
 
 
@@ -49,6 +50,31 @@ class Family:
             else:
                 values = np.concatenate([function.value(values) for function in step.functions], axis=1)
         return values
+
+    def plan(self) -> list[dict[str, Any]]:
+        """What a network with chords for blocks needs, step by step; a ticket's broken lines have fewer knots.
+
+        Returns:
+            For a block: its `tolerance`, the `knots` that every channel is proved to need, and its `parameters`,
+            `3 n + 1` for each channel. For the affine map: the `tolerance` of a weight, and its `parameters` that are
+            not 0.
+
+        Example:
+            >>> from tombola.universal import polynomial
+            >>> [(step["name"], step["parameters"]) for step in polynomial(2, 2, tolerance=1e-2).plan()]
+            [('log', 19), ('exponents', 6), ('exp', 22)]
+        """
+        rows = []
+        for step in self.steps:
+            row: dict[str, Any] = {"name": step.name, "tolerance": step.tolerance}
+            if isinstance(step, Linear):
+                biases = 0 if step.bias is None else int((step.bias != 0).sum())
+                row["parameters"] = int((step.weight != 0).sum()) + biases
+            else:
+                row["knots"] = [knots_needed(function, step.tolerance) for function in step.functions]
+                row["parameters"] = sum(3 * knots + 1 for knots in row["knots"])
+            rows.append(row)
+        return rows
 
     def to_json(self) -> dict[str, Any]:
         """The family as plain data."""

@@ -20,7 +20,7 @@ from tombola.subset_sum import sparsest
 from tombola.ticket import Ticket
 
 from ._function import Function
-from ._paths import expected_knots
+from ._knots import equi_error_knots, expected_knots
 from ._realised import block_of_maps, linear_of_maps
 from ._step import Block, Built, Linear
 
@@ -86,16 +86,13 @@ def block_of_layers(block: Block, source: Source, construction: Construction) ->
 
 
 def _places(block: Block, count: int) -> np.ndarray:
-    """Knots `(n,)` with both ends: where the functions break, or where pieces of all have the same error at most."""
+    """Knots `(n + 1,)` with both ends: where the functions break, or so that pieces have the same error at most."""
+    if count:
+        return equi_error_knots(block.functions, count)
     low, high = block.functions[0].low, block.functions[0].high
-    if not count:
-        inside = {point for function in block.functions for point in function.breaks if low < point < high}
-        return np.array([low, *sorted(inside), high])
-    x = np.linspace(low, high, 8193)
-    bends = np.max([np.abs(np.diff(function.value(x), 2)) for function in block.functions], axis=0)
-    density = np.sqrt(bends) + 1e-3 * np.sqrt(bends).mean()
-    total = np.concatenate([[0.0], density.cumsum()])
-    return np.interp(np.linspace(0, total[-1], count + 1), total, np.linspace(low, high, total.size))
+    return np.array(
+        [low, *sorted({p for function in block.functions for p in function.breaks if low < p < high}), high]
+    )
 
 
 def _with_knots(block: Block, source: Source, construction: Construction, places: np.ndarray) -> Built:

@@ -42,7 +42,7 @@ def named_family(name: str, dimension: int, *, tolerance: float | None = None, *
     if name not in FAMILIES:
         raise ValueError(f"unknown family {name!r}; known are {', '.join(FAMILIES)}")
     make, wanted = FAMILIES[name]
-    if not settings or not settings.keys() <= set(wanted):
+    if wanted[0] not in settings or not settings.keys() <= set(wanted):
         raise ValueError(f"the family {name!r} takes {', '.join(wanted)}, got {', '.join(settings) or 'nothing'}")
     if tolerance is not None:
         settings["tolerance"] = tolerance

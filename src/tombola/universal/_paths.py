@@ -17,6 +17,7 @@ from tombola.subset_sum import sparsest
 from tombola.ticket import MaskedTensor, OwnerMask, Stage, pack
 
 from ._function import Function
+from ._knots import expected_knots
 from ._step import Block, Built
 from ._tube import BrokenLine, Tube, follow
 
@@ -84,13 +85,6 @@ def block_of_paths(block: Block, source: Source, *, width: int) -> Built:
         f"block {block.name!r} with a tolerance of {block.tolerance:.2g} needs more than the {width} hidden units "
         "of its source; give it a wider one, or ask for less"
     )
-
-
-def expected_knots(function: Function, tolerance: float) -> int:
-    """About how many knots the best broken line has: the integral of sqrt(|g''| / (16 tolerance)), rounded up."""
-    x = np.linspace(function.low, function.high, 4097)
-    bends = np.abs(np.diff(function.value(x), 2))
-    return math.ceil(float(np.sqrt(bends / (16 * tolerance)).sum())) + 1
 
 
 def _channel(block: Block, source: Source, channel: int, hidden: int) -> _Kept | None:
@@ -208,7 +202,8 @@ def _through(units: _Units, hidden: np.ndarray, factors: np.ndarray) -> np.ndarr
 def _summed(offered: np.ndarray, target: float, epsilon: float) -> tuple[np.ndarray, float, bool]:
     """The candidates whose sum is the target, their sum, and whether it is so up to epsilon."""
     order = np.argsort(offered, kind="stable")
-    most = np.concatenate([order[: OFFERED // 2], order[-OFFERED // 2 :]])  # the largest of each sign
+    middle = np.s_[OFFERED // 2 : max(OFFERED // 2, order.size - OFFERED // 2)]
+    most = np.delete(order, middle)  # the largest of each sign, and each of them once
     sums = sparsest(offered[most], np.array([target]), epsilon=epsilon)
     chosen = np.zeros(offered.size, np.bool_)
     chosen[most] = sums.selection[0]

@@ -16,6 +16,7 @@ from ._function import decay, negative_log
 from ._step import Block, Linear
 
 MARGIN = 0.1  # that the exponential covers beyond what exact logarithms reach; a ticket covers what it reaches
+LARGEST = 2**26  # numbers in a matrix of exponents
 WEIGHTS = 0.2  # of the tolerance: what the exponents may be off by
 
 
@@ -70,10 +71,16 @@ def polynomial(dimension: int, degree: int, *, tolerance: float = 1e-3) -> Famil
 def exponent_matrix(dimension: int, degree: int) -> np.ndarray:
     """The exponents `(features, dimension)` of all monomials of total degree 1 to `degree`, by degree.
 
+    Raises:
+        ValueError: if there are so many that the matrix would take more than half a gigabyte.
+
     Example:
         >>> exponent_matrix(2, 2).astype(int).tolist()
         [[1, 0], [0, 1], [2, 0], [1, 1], [0, 2]]
     """
+    count = math.comb(dimension + degree, degree) - 1
+    if count * dimension > LARGEST:
+        raise ValueError(f"{dimension} inputs have {count:,} monomials of degree 1 to {degree}, too many to make")
     rows = [
         np.bincount(chosen, minlength=dimension)
         for total in range(1, degree + 1)

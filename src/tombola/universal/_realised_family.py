@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,8 @@ from ._bound import largest
 from ._family import Family
 from ._realised import block_of_maps, linear_of_maps
 from ._step import Linear, Realised, RealisedBlock, RealisedLinear, Step
+
+NOTCHES = 64  # to a unit: where intervals may end
 
 
 def realised_family(family: Family, maps: Mapping[str, EffectiveMaps]) -> tuple[list[Step], list[Realised]]:
@@ -38,10 +41,10 @@ def realised_step(step: Step, maps: Mapping[str, EffectiveMaps]) -> Realised:
 
 
 def until_reached(step: Step, before: Sequence[Realised]) -> Step:
-    """The step on the interval that the steps before it fill."""
+    """The step on the interval that the steps before it fill, rounded up: blocks are alike for all dimensions."""
     if isinstance(step, Linear) or not before:
         return step
-    high = reach(before)
+    high = math.ceil(reach(before) * NOTCHES) / NOTCHES
     return replace(step, functions=tuple(function.until(high) for function in step.functions))
 
 

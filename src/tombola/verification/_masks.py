@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from tombola._reference import reference_edges
@@ -15,29 +17,49 @@ from ._stream_masks import stream_masks_fit
 def masks_fit(ticket: Ticket) -> bool:
     """Whether hidden units are linear where they are used, and units that are not used have no edges.
 
-    Exact. Only then is the network of a strong ticket the product of its effective weights. True for masked tickets,
-    whose masks may be anything.
+    Exact. Only then is the network of a strong ticket the product of its effective weights, and are the blocks of a
+    universal ticket what its effective knots and values say. True for masked tickets, whose masks may be anything.
 
     Args:
         ticket: one that `check_ticket` accepts.
     """
-    if ticket.kind != "strong":
+    if ticket.kind == "masked":
         return True
+    groups = target_layers(ticket)
+    if not all(_hidden_units_fit(ticket, stages) for stages in groups):
+        return False
+    if ticket.kind == "universal":
+        return _steps_fit(ticket, groups)
     graph = ticket_graph(ticket)
-    if not all(_hidden_units_fit(ticket, stages, graph) for stages in target_layers(ticket)):
+    if not all(_constants_reach_all_pixels(ticket, stages, graph) for stages in groups):
         return False
     copied = any(stage.copies is not None for stage in ticket.stages)
     return stream_masks_fit(ticket, graph) if copied and not graph.dense else _chain_fits(ticket)
 
 
-def _hidden_units_fit(ticket: Ticket, stages: list[Stage], graph: TicketGraph) -> bool:
+def _hidden_units_fit(ticket: Ticket, stages: list[Stage]) -> bool:
     """Whether the units between the stages of one layer are linear where they are used, and all of use."""
     if len(stages) > 2:
         return _is_never_negative(ticket, stages) and _is_whole_throughout(ticket, stages)
-    if len(stages) == 1:
-        return True
-    linear = _is_linear(ticket, stages) and _is_whole(ticket, stages)
-    return linear and _constants_reach_all_pixels(ticket, stages, graph)
+    return len(stages) == 1 or (_is_linear(ticket, stages) and _is_whole(ticket, stages))
+
+
+def _steps_fit(ticket: Ticket, groups: list[list[Stage]]) -> bool:
+    """Whether the layers of a universal ticket are ReLUs on inputs of one sign, and random knots are all of use.
+
+    That inputs are never negative needs no look at values: those of the ticket lie in [0, 1], all others come out of a
+    ReLU. A layer of random knots has one stage; a unit of it that keeps a weight or a bias is read by the next layer.
+    """
+    if ticket.record.get("signed_layers") or any(stage.activation != RELU for stage in ticket.stages):
+        return False
+    for (stage, *others), above in pairwise(groups):
+        if others:
+            continue
+        masks = [ticket.tensors[name].mask for name in (stage.weight, stage.bias) if name is not None]
+        fed = np.any([mask.rows_kept() for mask in masks], axis=0)
+        if not np.array_equal(fed, ticket.tensors[above[0].weight].mask.columns_kept()):
+            return False
+    return True
 
 
 def _chain_fits(ticket: Ticket) -> bool:
@@ -56,9 +78,10 @@ def _chain_fits(ticket: Ticket) -> bool:
 
 def _constants_reach_all_pixels(ticket: Ticket, stages: list[Stage], graph: TicketGraph) -> bool:
     """Whether constant units are read through the one tap only that never sees padding."""
-    bias, outer, window = stages[0].bias, stages[1].weight, graph.windows[stages[0].layer]
-    if bias is None or window is None:
+    bias, window = stages[0].bias, graph.windows[stages[0].layer]
+    if bias is None or window is None or len(stages) != 2:
         return True
+    outer = stages[1].weight
     tap = graph.bias_tap(stages[0].layer)
     constant = ticket.tensors[bias].mask.rows_kept()
     height = ticket.tensors[outer].mask.shape[0]

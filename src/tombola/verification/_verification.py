@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 
@@ -13,8 +14,8 @@ class Verification:
     Attributes:
         checks: by name, whether the claim holds. A check that needs something that was not given is not there.
         max_output_error: the largest output error seen: on the given inputs that lie in the certified set, and by the
-            attack.
-        certified_bound: the bound of the certificate, computed again.
+            attack; of a universal ticket that of any feature, on sampled inputs.
+        certified_bound: the bound of the certificate, computed again; of a universal ticket the largest of any feature.
         attack_error: the largest error that gradient ascent found inside the certified set.
         agreement: fraction of the given inputs on which ticket and target predict the same class.
         accuracy_target: fraction of given labels that the target predicts.
@@ -52,3 +53,9 @@ class Verification:
     def to_json(self) -> dict[str, Any]:
         """The verification as a JSON object."""
         return {"ok": self.ok, **asdict(self)}
+
+
+def noted(found: Verification, checks: Mapping[str, object], notes: Mapping[str, str]) -> Verification:
+    """The verification with more checks, as plain truth values, and more notes."""
+    plain = {name: bool(holds) for name, holds in checks.items()}
+    return replace(found, checks={**found.checks, **plain}, notes={**found.notes, **notes})

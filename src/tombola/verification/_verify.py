@@ -18,12 +18,15 @@ from tombola.effective import EffectiveMaps, effective_maps, effective_sha256, m
 from tombola.graph import Graph, read_graph
 from tombola.strong import Certificate, Compared, Tolerance, certify, compare, target_sha256, targets, worst_input
 from tombola.ticket import Ticket, array_sha256, check_ticket
+from tombola.universal import Family
 
 from ._behaviour import behaviour
+from ._features import with_family
 from ._masks import masks_fit
 from ._tolerance import tolerance_holds
-from ._verification import Verification
+from ._verification import Verification, noted
 
+NO_FURTHER = {"masks": "its network is not that of its effective weights: no further checks"}
 SLACK = 1e-6  # relative: two proved bounds of one error may differ by rounding, and by where their search stopped
 
 
@@ -44,24 +47,30 @@ def verify(
     target: nn.Module | None = None,
     inputs: Tensor | None = None,
     labels: Tensor | None = None,
+    family: Family | None = None,
     seed: int = 0,
 ) -> Verification:
     """What a ticket claims, checked again.
 
     Args:
-        ticket: any ticket; strong ones have more to check.
+        ticket: any ticket; strong and universal ones have more to check than masked ones.
         target: the network that a strong ticket stands for. Without it only the ticket itself is checked.
         inputs: `(n, ...)` float32 inputs to run both networks on; needs `target`.
         labels: `(n,)` int64 classes, for accuracies; needs `inputs`.
-        seed: of the attack's random starts.
+        family: the family that a universal ticket was built for; needed for one of a caller's own functions, which no
+            file holds. Default: what the ticket's record names.
+        seed: of the attack's random starts, and of the inputs that universal tickets are sampled on.
 
     Returns:
         Named checks: "source" (values at the addresses), "masks" (hidden units are linear, no edge leads nowhere),
         "effective_weights" (their hash), "target" (it is the one that the ticket was built for), "tolerance" (as many
         weights miss it as reported, by as much), "certificate" (proved again, and no larger than claimed), "attack" and
         "inputs" (no error above the certificate; inputs outside the certified set are left out, with a note).
-        All are exact but "attack", a search: that it finds nothing is no proof. Other figures of the report are not
-        looked at.
+        Universal tickets have, instead of those from "target" on: "family" (the record's has the features and steps
+        that the ticket has), "steps" (knots and intervals are those of the record), "certificate" (of every feature)
+        and "sampled" (on no sampled input is a feature off by more).
+        All are exact but "attack" and "sampled", searches: that they find nothing is no proof. Other figures of the
+        report are not looked at.
 
     Raises:
         ValueError: if the ticket is not of one piece, or the arguments do not fit it or each other.
@@ -74,18 +83,26 @@ def verify(
         >>> verify(ticket, target=net).ok, verify(replace(ticket, source=Source(2))).failed
         (True, ['source', 'masks', 'effective_weights'])
     """
-    _check_arguments(ticket, target, inputs, labels)
+    _check_arguments(ticket, target, inputs, labels, family)
     checks = {"source": _source_holds(ticket), "masks": masks_fit(ticket)}
     claimed = ticket.record["effective_sha256"]
-    if ticket.kind != "strong":
+    if ticket.kind == "masked":
         return Verification(checks | {"effective_weights": effective_sha256(ticket, edges=reference_edges) == claimed})
     maps = list(effective_maps(ticket, edges=reference_edges))
     found = Verification(checks | {"effective_weights": maps_sha256(maps) == claimed})
+    if ticket.kind == "universal":
+        if not found.checks["masks"]:
+            return noted(found, {}, NO_FURTHER)
+        return with_family(found, ticket, {one.layer: one for one in maps}, family=family, seed=seed)
     return found if target is None else _with_target(found, _Given(ticket, target, inputs, labels, seed), maps)
 
 
-def _check_arguments(ticket: Ticket, target: nn.Module | None, inputs: Tensor | None, labels: Tensor | None) -> None:
+def _check_arguments(
+    ticket: Ticket, target: nn.Module | None, inputs: Tensor | None, labels: Tensor | None, family: Family | None
+) -> None:
     check_ticket(ticket)
+    if family is not None and ticket.kind != "universal":
+        raise ValueError(f"a ticket of kind {ticket.kind!r} has no family of functions; verify it without one")
     if target is not None and ticket.kind != "strong":
         raise ValueError(f"a ticket of kind {ticket.kind!r} stands for no target; verify it without one")
     if inputs is not None and (target is None or not len(inputs) or inputs.dtype != torch.float32):
@@ -106,14 +123,14 @@ def _with_target(found: Verification, given: _Given, maps: list[EffectiveMaps]) 
     claimed = Certificate.from_json(record["certificate"])
     graph = _target_graph(given)
     if isinstance(graph, str):
-        return _noted(found, {"target": False}, {"target": graph})
-    found = _noted(found, {"target": target_sha256(graph) == record["target"]["sha256"]}, {})
+        return noted(found, {"target": False}, {"target": graph})
+    found = noted(found, {"target": target_sha256(graph) == record["target"]["sha256"]}, {})
     if not found.checks["masks"]:
-        return _noted(found, {}, {"masks": "its network is not that of its effective weights: no further checks"})
+        return noted(found, {}, NO_FURTHER)
     tolerance = Tolerance(**(record["options"]["tolerance"] | {"epsilon": None}))
     layers = targets(graph, tolerance, claimed.input_set)
     compared = compare(ticket, graph, layers, maps)
-    found = _noted(found, {"tolerance": tolerance_holds(record, compared, layers)}, {})
+    found = noted(found, {"tolerance": tolerance_holds(record, compared, layers)}, {})
     found = _with_certificate(found, given, compared, claimed)
     if given.inputs is None or "attack" not in found.checks:
         return found
@@ -140,12 +157,12 @@ def _with_certificate(found: Verification, given: _Given, compared: Compared, cl
     try:
         proved = certify(compared, claimed.input_set)
     except ValueError as error:
-        return _noted(found, {"certificate": False}, {"certificate": str(error)})
+        return noted(found, {"certificate": False}, {"certificate": str(error)})
     generator = torch.Generator().manual_seed(given.seed)
     worst = float(worst_input(compared, claimed.input_set, generator=generator).error)
     checks = {"certificate": bool(proved.bound <= claimed.bound * (1 + SLACK)), "attack": worst <= claimed.bound}
     found = replace(found, certified_bound=float(proved.bound), attack_error=worst, max_output_error=worst)
-    return _noted(found, checks, {})
+    return noted(found, checks, {})
 
 
 def _with_inputs(found: Verification, given: _Given, compared: Compared, claimed: Certificate) -> Verification:
@@ -170,10 +187,4 @@ def _with_inputs(found: Verification, given: _Given, compared: Compared, claimed
     notes = {"inputs": note} if inside < count else {}
     if claimed.bound > seen.range:
         notes["certificate"] = "the bound exceeds the range of the target's outputs on these inputs: it says nothing"
-    return _noted(found, checks, notes)
-
-
-def _noted(found: Verification, checks: dict[str, bool], notes: dict[str, str]) -> Verification:
-    """The verification with more checks, as plain truth values, and more notes."""
-    plain = {name: bool(holds) for name, holds in checks.items()}
-    return replace(found, checks={**found.checks, **plain}, notes={**found.notes, **notes})
+    return noted(found, checks, notes)
