@@ -15,8 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1e3, 1e4)  # of ridge regression; of classes, of their indicators
-INVERSE_PENALTIES = (0.01, 0.1, 1.0, 10.0)  # of logistic regression
-DECAYS = (1e-3, 0.1, 10.0)  # of the network's weights
+INVERSE_PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)  # of logistic regression
+DECAYS = (1e-3, 1e-2, 0.1, 1.0, 10.0)  # of the network's weights
 TRAINING = {"learning_rate_init": 3e-3, "batch_size": 32, "max_iter": 100, "random_state": 0}  # Adam, 100 epochs
 
 

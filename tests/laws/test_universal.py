@@ -37,7 +37,7 @@ class Line:
 
 
 FAMILIES = {
-    "powers": lambda: polynomial(1, 4),
+    "powers": lambda: polynomial(1, 4, tolerance=2e-3),
     "monomials": lambda: polynomial(3, 2, tolerance=4e-3),
     "wave": lambda: fourier(1, 1, tolerance=2e-2),
     "waves": lambda: fourier(2, 2, tolerance=2e-2),

@@ -47,16 +47,17 @@ def test_another_number_of_coefficients_is_refused(shape):
 def test_it_comes_back_from_plain_data():
     data = json.loads(json.dumps(ERRORS.to_json()))
     assert data["guarantee"] == "exact"
-    np.testing.assert_array_equal(FeatureCertificate.from_json(data).errors, ERRORS.errors)
+    np.testing.assert_array_equal(FeatureCertificate.from_json(data, 3).errors, ERRORS.errors)
 
 
 @pytest.mark.parametrize("errors", [[np.inf], [0.1, np.inf], [0.1, np.nan]])
 def test_nothing_is_proved_where_one_error_is_unknown(errors):
     data = json.loads(json.dumps(FeatureCertificate(np.array(errors)).to_json()))
     assert data == {"guarantee": "none", "errors": []}
-    assert FeatureCertificate.from_json(data).bound == np.inf
+    assert FeatureCertificate.from_json(data, 2).errors.tolist() == [np.inf, np.inf]
 
 
 def test_without_a_proof_any_read_out_may_be_anything():
-    unproved = FeatureCertificate.from_json({"guarantee": "none", "errors": []})
-    assert unproved.read_out(np.array([1.0])) == np.inf
+    unproved = FeatureCertificate.from_json({"guarantee": "none", "errors": []}, 2)
+    assert unproved.read_out(np.array([1.0, 0.0])) == np.inf
+    assert unproved.read_out(np.zeros((3, 2))).tolist() == [np.inf] * 3

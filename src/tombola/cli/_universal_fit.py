@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 STEPS = 10_000  # of the optimiser, for classes
+ALPHAS = tuple(10.0**power for power in range(-6, 3))  # penalties to choose from
+FOLDS = 5
 
 
 def fit(  # noqa: PLR0913 - one parameter for each option
@@ -32,13 +34,13 @@ def fit(  # noqa: PLR0913 - one parameter for each option
     columns: options.Columns = None,
     components: options.Components = None,
     task: options.Task = options.TaskName.AUTO,
-    alpha: options.Alpha = 1e-6,
+    alpha: options.Alpha = None,
     test_fraction: options.TestFraction = 0.2,
     seed: options.SplitSeed = 0,
     as_json: AsJson = False,
 ) -> None:
     """Fit a linear read-out to a table: ridge regression for numbers, logistic regression for classes."""
-    if not (math.isfinite(alpha) and alpha > 0):
+    if alpha is not None and not (math.isfinite(alpha) and alpha > 0):
         raise ValueError(f"alpha must be a positive finite number, got {alpha}")
     check_writable(output, ticket, Path(data))
     universal, table = Universal.read(ticket), read_table(data)
@@ -51,7 +53,9 @@ def fit(  # noqa: PLR0913 - one parameter for each option
         prepared = replace(
             fitted_inputs(values[train], components, universal), task=kind, target=wanted, columns=tuple(names)
         )
-        read_out = fitted(prepared, universal.features(prepared.inputs(values[train])[0]), answers[train], alpha)
+        features = universal.features(prepared.inputs(values[train])[0])
+        alpha = alpha or chosen_alpha(kind, features, answers[train])
+        read_out = fitted(prepared, features, answers[train], alpha)
         found = outcome(read_out, universal, values[test], answers[test])
         found["score_exact_fitted"] = _exact_score(prepared, universal, values, answers, (train, test), alpha)
     read_out = replace(read_out, metrics=found)
@@ -108,6 +112,24 @@ def split(answers: np.ndarray, task: str, fraction: float, seed: int) -> tuple[n
     return np.asarray(train), np.asarray(test)
 
 
+def chosen_alpha(task: str, features: np.ndarray, answers: np.ndarray) -> float:
+    """The penalty with the best score in cross-validation."""
+    import numpy as np
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression, RidgeCV
+    from sklearn.model_selection import GridSearchCV
+
+    if task == NUMBERS:
+        return float(RidgeCV(ALPHAS).fit(features, answers).alpha_)  # pyright: ignore[reportArgumentType] - a number
+    folds = min(FOLDS, int(np.unique(answers, return_counts=True)[1].min()))
+    if folds < 2:
+        return ALPHAS[len(ALPHAS) // 2]
+    search = GridSearchCV(LogisticRegression(max_iter=1000), {"C": [1 / alpha for alpha in ALPHAS[::-1]]}, cv=folds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of penalties that are not chosen, as a rule
+        return float(1 / search.fit(features, answers).best_params_["C"])
+
+
 def fitted(prepared: ReadOut, features: np.ndarray, answers: np.ndarray, alpha: float) -> ReadOut:
     """The read-out with coefficients, fitted to features `(rows, features)`.
 
@@ -156,6 +178,7 @@ def _print(record: dict[str, Any], as_json: bool) -> None:
         ("rows to fit on", record["training_rows"]),
         ("rows held out", record["rows"]),
         ("features", record["features"]),
+        ("penalty", record["alpha"]),
         score,
         same,
         ("a read-out fitted to exact features", record["score_exact_fitted"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from ._options import AsJson, TicketPath
@@ -47,7 +48,7 @@ def described(found: Universal) -> dict[str, Any]:
     ticket, family, proof = found.ticket, found.ticket.record["family"], found.ticket.certificate
     assert proof is not None
     assert ticket.source is not None
-    proved = proof.errors.size == family["features"]
+    proved = bool(proof.bound < math.inf)
     errors = proof.errors.tolist() if proved else [None] * family["features"]
     return {
         "kind": ticket.kind,

@@ -80,8 +80,12 @@ Components = Annotated[
     int | None, Option(min=1, metavar="K", help="Use K principal components of the standardised columns.")
 ]
 Alpha = Annotated[
-    float,
-    Option(metavar="X", help="Penalty on squared coefficients; more makes them smaller, and what is proved closer."),
+    float | None,
+    Option(
+        metavar="X",
+        help="Penalty on squared coefficients; more makes them smaller, and what is proved closer. Default: chosen by "
+        "cross-validation on the rows that are not held out.",
+    ),
 ]
 TestFraction = Annotated[float, Option(metavar="X", help="Rows held out, as a fraction of all.")]
 SplitSeed = Annotated[int, Option(metavar="N", help="Of the choice of the rows held out.")]

@@ -123,7 +123,7 @@ class Ticket:
         if self.kind == "universal":
             from tombola.universal import FeatureCertificate
 
-            return FeatureCertificate.from_json(self.record["certificate"])
+            return FeatureCertificate.from_json(self.record["certificate"], self.record["family"]["features"])
         from tombola.strong import Certificate
 
         return Certificate.from_json(self.record["certificate"])

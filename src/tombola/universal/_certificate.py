@@ -45,6 +45,8 @@ class FeatureCertificate:
         weights = np.asarray(coefficients, np.float64)
         if weights.ndim not in {1, 2} or weights.shape[-1] != self.errors.size:
             raise ValueError(f"coefficients are wanted for {self.errors.size} features, got shape {weights.shape}")
+        if not np.isfinite(self.errors).all():
+            return np.full(weights.shape[:-1], np.inf)[()]
         return np.abs(weights) @ self.errors * upward(self.errors.size)
 
     def to_json(self) -> dict[str, Any]:
@@ -53,6 +55,6 @@ class FeatureCertificate:
         return {"guarantee": "exact" if proved else "none", "errors": self.errors.tolist() if proved else []}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> FeatureCertificate:
-        """The certificate that `to_json` wrote; of one infinite bound where nothing was proved."""
-        return cls(np.array(data["errors"] or [np.inf], np.float64))
+    def from_json(cls, data: Mapping[str, Any], features: int) -> FeatureCertificate:
+        """The certificate that `to_json` wrote, for so many features; of infinite bounds where nothing was proved."""
+        return cls(np.array(data["errors"] or [np.inf] * features, np.float64))

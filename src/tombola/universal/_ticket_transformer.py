@@ -103,7 +103,9 @@ class TicketTransformer(TransformerMixin, BaseEstimator, ABC):
         coefficients on exact features.
         """
         check_is_fitted(self, "ticket_")
-        return FeatureCertificate.from_json(self.ticket_.record["certificate"])
+        found = self.ticket_.certificate
+        assert found is not None
+        return found
 
     def _rows(self, X: object, *, reset: bool = False) -> np.ndarray:
         checked_rows = validate_data(self, X, reset=reset, dtype=np.float64)  # pyright: ignore[reportArgumentType]
