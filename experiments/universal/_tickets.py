@@ -30,7 +30,7 @@ def sine(tolerance: float) -> Family:
     def curvature(low: np.ndarray, high: np.ndarray) -> np.ndarray:
         return np.full_like(low, 4 * np.pi**2)
 
-    one = Function("sin(2 pi x)", lambda x: np.sin(2 * np.pi * x), 0.0, 1.0, curvature, rounding=2.0**-48)
+    one = Function("sine", lambda x: np.sin(2 * np.pi * x), 0.0, 1.0, curvature, rounding=2.0**-48)
     return univariate([one], tolerance=tolerance)
 
 

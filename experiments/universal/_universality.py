@@ -31,7 +31,6 @@ def universality(config: Any) -> dict[str, Any]:  # noqa: ANN401
         row["sup error"] > row["bound"] or row["fit rms"] > row["bound"] for found in runs.values() for row in found
     ]
     return {
-        "runs": runs,
         "counts": counts,
         "tables": {
             "read-outs": {name: over_seeds(found) for name, found in runs.items()},

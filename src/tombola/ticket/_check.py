@@ -12,7 +12,7 @@ import numpy as np
 
 from tombola.random_source import matrix_shape
 
-from ._check_group import check_group
+from ._check_group import check_addressed, check_group
 from ._check_streams import check_copies, check_streams
 from ._check_universal import check_universal
 from ._encoding import LARGEST_AXIS, OwnerMask
@@ -82,11 +82,7 @@ def _check_masked(ticket: Ticket) -> None:
 
 def _check_strong(ticket: Ticket) -> None:
     check_json(ticket.record, STRONG_RECORD, "record")
-    if any(tensor.law is None for tensor in ticket.tensors.values()):
-        raise ValueError("a strong ticket saves no values: all of its weights are the source's")
-    used = [name for stage in ticket.stages for name in (stage.weight, stage.bias) if name is not None]
-    if sorted(used) != sorted(ticket.tensors):
-        raise ValueError(f"its stages use the tensors {sorted(used)}, and there are {sorted(ticket.tensors)}")
+    check_addressed(ticket)
     groups = [list(group) for _, group in groupby(ticket.stages, lambda stage: stage.layer)]
     _check_layers(ticket, groups)
     for stages in groups:

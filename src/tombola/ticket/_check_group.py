@@ -6,6 +6,15 @@ from ._encoding import OwnerMask
 from ._ticket import Stage, Ticket
 
 
+def check_addressed(ticket: Ticket) -> None:
+    """Every tensor has a law, and stands in one place of one stage."""
+    if any(tensor.law is None for tensor in ticket.tensors.values()):
+        raise ValueError(f"a {ticket.kind} ticket saves no values: all of its weights are the source's")
+    used = [name for stage in ticket.stages for name in (stage.weight, stage.bias) if name is not None]
+    if sorted(used) != sorted(ticket.tensors):
+        raise ValueError(f"its stages use the tensors {sorted(used)}, and there are {sorted(ticket.tensors)}")
+
+
 def check_group(ticket: Ticket, stages: list[Stage]) -> None:
     """One stage, two with hidden units between them that are owned on one side, or more."""
     if len(stages) > 2:

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from tombola.activations import RELU
 
-from ._check_group import check_group
+from ._check_group import check_addressed, check_group
 from ._json import check_json
 from ._ticket import Stage, Ticket
 
@@ -31,11 +31,7 @@ def check_universal(ticket: Ticket) -> None:
     """
     record = ticket.record
     check_json(record, RECORD, "record")
-    if any(tensor.law is None for tensor in ticket.tensors.values()):
-        raise ValueError("a universal ticket saves no values: all of its weights are the source's")
-    used = [name for stage in ticket.stages for name in (stage.weight, stage.bias) if name is not None]
-    if sorted(used) != sorted(ticket.tensors):
-        raise ValueError(f"its stages use the tensors {sorted(used)}, and there are {sorted(ticket.tensors)}")
+    check_addressed(ticket)
     groups = [list(group) for _, group in groupby(ticket.stages, lambda stage: stage.layer)]
     wanted = [layer for step in record["steps"] for layer in _layers(step)]
     if [stages[0].layer for stages in groups] != wanted or not wanted:
