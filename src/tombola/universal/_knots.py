@@ -29,7 +29,7 @@ def equi_error_knots(functions: Sequence[Function], pieces: int) -> np.ndarray:
     """
     x = np.linspace(functions[0].low, functions[0].high, GRID + 1)
     bends = np.sqrt(np.max([np.abs(np.diff(function.value(x), 2)) for function in functions], axis=0))
-    total = np.concatenate([[0.0], (bends + 1e-3 * bends.mean() + np.finfo(float).tiny).cumsum()])
+    total = np.concatenate([[0.0], (bends + 1e-3 * bends.mean() + (bends.max() == 0)).cumsum()])
     return np.interp(np.linspace(0, total[-1], pieces + 1), total, np.linspace(x[0], x[-1], total.size))
 
 

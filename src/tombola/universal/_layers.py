@@ -28,6 +28,8 @@ Construction = Callable[[list[TargetLayer], Recipe], list[BuiltLayer]]
 ATTEMPTS = 24  # at a number of knots that suffices
 MORE = 1.12  # times as many knots in the next attempt
 TIGHT = 0.15  # of the tolerance: what the weights out of the knots may be off by, all together, as a rule
+FINEST = 3e-7  # of the largest weight of an affine map
+OWN = 0.4  # the same for functions with knots of their own, where nothing is lost to chords; less if that is too much
 LOOSE = 0.1  # of the smallest distance of knots: how far a knot may be from where it is wanted
 
 
@@ -41,8 +43,14 @@ def affine(linear: Linear, source: Source, construction: Construction, *, relu: 
         relu: whether a ReLU follows.
 
     Raises:
-        ValueError: if a weight cannot be reached.
+        ValueError: if a weight cannot be reached, or the tolerance is too fine for that.
     """
+    largest = max(float(np.abs(part).max(initial=0.0)) for part in (linear.weight, linear.bias) if part is not None)
+    if linear.tolerance < FINEST * largest:
+        raise ValueError(
+            f"{linear.name!r} needs weights of up to {largest:.3g} within {linear.tolerance:.2g}, which is finer than "
+            "subset sums are made; ask for a coarser tolerance"
+        )
     weight = linear.weight.astype(np.float32)
     bias = None if linear.bias is None else linear.bias.astype(np.float32)
     target = TargetLayer(linear.name, weight, bias, relu, False, linear.tolerance)
@@ -72,13 +80,14 @@ def block_of_layers(block: Block, source: Source, construction: Construction) ->
     """
     exact = all(function.breaks for function in block.functions)
     count = 0 if exact else max(expected_knots(function, block.tolerance) for function in block.functions)
-    error = math.inf
+    share, error = OWN if exact else TIGHT, math.inf
     for _ in range(ATTEMPTS):
-        built = _with_knots(block, source, construction, _places(block, count))
+        built = _with_knots(block, source, construction, _places(block, count), share)
         error = _largest_error(block, built, source)
         if error <= block.tolerance:
             return built
         count = math.ceil(MORE * count)
+        share *= 0.8 if exact else 1.0
     raise ValueError(
         f"block {block.name!r} comes within {error:.2g} with {count} knots, and {block.tolerance:.2g} was wanted; "
         "ask for a coarser tolerance"
@@ -95,13 +104,13 @@ def _places(block: Block, count: int) -> np.ndarray:
     )
 
 
-def _with_knots(block: Block, source: Source, construction: Construction, places: np.ndarray) -> Built:
-    """Both maps, the second one fitted to what has become of the first."""
+def _with_knots(block: Block, source: Source, construction: Construction, places: np.ndarray, share: float) -> Built:
+    """Both maps, the second one fitted to what has become of the first; weights may take their share of the error."""
     starts = places[:-1]
     room = LOOSE * float(np.diff(places).min())
     if all(function.breaks for function in block.functions):
         rises = float(np.abs(np.diff(_values(block, places), axis=1)).sum())
-        room = min(room, TIGHT * block.tolerance * float(places[-1]) / max(1.0, rises))
+        room = min(room, share * block.tolerance * float(places[-1]) / max(1.0, rises))
     wanted = Linear(f"{block.name}.knots", np.ones((starts.size, 1)), -starts, room)
     knots = affine(wanted, source, construction)
     (maps,) = effective_maps(Ticket("universal", source, knots.tensors, knots.stages))
@@ -113,7 +122,7 @@ def _with_knots(block: Block, source: Source, construction: Construction, places
     values = _values(block, found)
     outer = np.empty((len(values), starts.size))
     outer[:, order] = _turns(values, found) / slopes[order]
-    tight = TIGHT * block.tolerance / (float(places[-1]) * math.sqrt(starts.size))
+    tight = share * block.tolerance / (float(places[-1]) * math.sqrt(starts.size))
     behind = affine(Linear(f"{block.name}.values", outer, values[:, 0], tight), source, construction, relu=block.relu)
     return Built(knots.tensors | behind.tensors, knots.stages + behind.stages)
 

@@ -137,12 +137,12 @@ def _tensor_laws(block: Block) -> tuple[Uniform, Uniform, Uniform, Uniform, Unif
 
 
 def _turn(function: Function, tolerance: float) -> float:
-    """By how much the slope changes at a knot, on average, or a share of the slope itself where that is larger."""
+    """By how much the slope changes at a knot, on average; or a share of what the straight part has to carry."""
     x = np.linspace(function.low, function.high, 4097)
-    slopes = np.diff(function.value(x)) / np.diff(x)
-    return max(
-        float(np.abs(np.diff(slopes)).sum()) / expected_knots(function, tolerance), float(np.abs(slopes[0])) / 16
-    )
+    values = function.value(x)
+    slopes = np.diff(values) / np.diff(x)
+    knot = float(np.abs(np.diff(slopes)).sum()) / expected_knots(function, tolerance)
+    return max(knot, float(np.abs(slopes[0])) / 16, float(np.abs(values[0])) / 16, tolerance)
 
 
 def _tube(function: Function, tolerance: float) -> Tube:
