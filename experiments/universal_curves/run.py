@@ -102,6 +102,8 @@ if __name__ == "__main__":
     started, small = time.perf_counter(), "--tiny" in sys.argv
     body = study(Config(points=33, frequency=3) if small else Config())
     for name, curve in body["tasks"]["curves"].items():
-        print(f"{name}: rms error {curve['rms error']:.3f}, of which the ticket's features at most {curve['bound']:.2g}")
+        print(
+            f"{name}: rms error {curve['rms error']:.3f}, of which the ticket's features at most {curve['bound']:.2g}"
+        )
     if not small:
         write(Path(__file__).parent / "result.json", Config(), body, started)
