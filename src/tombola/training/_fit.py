@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
 from tombola.data import DataSet, batches
 from tombola.isolation import isolated_random_state, torch_threads
@@ -98,8 +99,8 @@ def fit(
     steps = math.ceil(len(data.y_train) / batch_size)
     total = epochs or max(LEAST_EPOCHS, math.ceil(LEAST_STEPS / steps))
     copied = copy.deepcopy(model)
-    with torch_threads(1 if _is_small(model) else None), isolated_random_state(generator):
-        run = _Run(copied, optimiser or sgd(), masks or {}, steps * total)
+    with torch_threads(1 if is_small(model) else None), isolated_random_state(generator):
+        run = Run(copied, optimiser or sgd(), masks or {}, lambda plain: CosineAnnealingLR(plain, steps * total))
         started = time.perf_counter()
         for number in range(1, total + 1):
             loss, accuracy = run.epoch(data, batch_size, generator)
@@ -110,38 +111,51 @@ def fit(
         return run.finished(like=model)
 
 
-class _Run:
+Schedule = Callable[[torch.optim.Optimizer], LRScheduler]
+
+
+class Run:
     """A model being trained: with its optimiser and schedule, on the device of the accelerator."""
 
-    def __init__(self, model: nn.Module, optimiser: Optimiser, masks: Masks, steps: int) -> None:
+    def __init__(
+        self, model: nn.Module, optimiser: Optimiser, masks: Masks, schedule: Schedule, *, clip: float | None = None
+    ) -> None:
         from accelerate import Accelerator
 
-        self.accelerator = Accelerator()
+        self.accelerator, self.clip = Accelerator(), clip
         model.to(self.accelerator.device).train()
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         if not trained:
             raise ValueError("the model has no parameters to train: all are frozen")
         plain = optimiser(trained)
         keep_pruned_(plain, model, masks)
-        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(plain, steps)
+        self.schedule = schedule(plain)
         self.model, self.optimiser = self.accelerator.prepare(model, plain)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is trained."""
+        return self.accelerator.device
 
     def epoch(self, data: DataSet, batch_size: int, generator: torch.Generator) -> tuple[float, float]:
         """Trains on every example once; mean loss and accuracy on the way."""
-        device = self.accelerator.device
+        device = self.device
         loss, correct = torch.zeros((), device=device), torch.zeros((), device=device)
         x, y = data.x_train.to(device), data.y_train.to(device)
         for stored, labels in batches(x, y, batch_size=batch_size, generator=generator):
-            outputs, mean = self._step(data.scaling(stored), labels)
+            outputs, mean = self.step(data.scaling(stored), labels)
             loss += mean * len(labels)
             correct += (outputs.argmax(1) == labels).sum()
         return float(loss) / len(y), float(correct) / len(y)
 
-    def _step(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """One step on a batch; the outputs and the mean loss before it."""
         outputs = self.model(inputs)
         loss = nn.functional.cross_entropy(outputs, labels)
         self.optimiser.zero_grad()
         self.accelerator.backward(loss)
+        if self.clip is not None:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), self.clip)
         self.optimiser.step()
         self.schedule.step()
         return outputs.detach(), loss.detach()
@@ -155,6 +169,6 @@ class _Run:
         return model.to(device_of(like))
 
 
-def _is_small(model: nn.Module) -> bool:
+def is_small(model: nn.Module) -> bool:
     parameters = list(model.parameters())
     return sum(p.numel() for p in parameters) <= SMALL and all(p.ndim <= 2 for p in parameters)
