@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -24,6 +24,7 @@ from ._rewind import Begin, Rewind, weights
 Prune = Callable[[nn.Module, Masks, int], Masks]
 
 
+@runtime_checkable
 class Train(Protocol):
     """A training loop: `training.Trainer`, or anybody's own."""
 
@@ -57,7 +58,7 @@ class Level:
     step: int
 
 
-def imp(
+def imp(  # noqa: PLR0913 - one for each part of the algorithm
     model: nn.Module,
     train: Train,
     *,
