@@ -47,3 +47,17 @@ def test_a_mask_of_no_parameter_is_refused():
     model = nn.Linear(3, 2)
     with pytest.raises(ValueError, match=r"'fc9\.weight' names no parameter"):
         keep_pruned_(sgd()(model.parameters()), model, {"fc9.weight": MASK})
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("value", [1.5, -2.5, torch.inf, -torch.inf, torch.nan])
+def test_a_pruned_weight_is_zero_whatever_a_step_made_of_it(dtype, value):
+    model = nn.Conv2d(2, 3, 2).to(dtype=dtype, memory_format=torch.channels_last)
+    mask = torch.arange(24).reshape(3, 2, 2, 2) % 3 == 0
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    keep_pruned_(optimiser, model, {"weight": mask})
+    with torch.no_grad():
+        model.weight.fill_(value)
+    optimiser.step()
+    assert model.weight[~mask].tolist() == [0.0] * 16
+    torch.testing.assert_close(model.weight[mask], torch.full((8,), value, dtype=dtype), equal_nan=True)

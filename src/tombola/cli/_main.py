@@ -17,6 +17,7 @@ from ._compare import compare
 from ._construct import construct
 from ._demo import demo
 from ._explain import explain
+from ._imp import imp
 from ._info import info
 from ._list import list_names
 from ._output import discard_output, write
@@ -42,6 +43,7 @@ app = typer.Typer(
 VERBS = {
     demo: ("The main job on bundled data, from beginning to end.", "tombola demo --folder demo"),
     train: ("Train a target network.", "tombola train digits lenet-300-100 -o target.safetensors"),
+    imp: ("Prune a network step by step while it trains.", "tombola imp digits lenet-300-100 -o run"),
     construct: (
         "Find a network in a random one, and prove it.",
         "tombola construct target.safetensors --seed 7 -o lenet.ticket",

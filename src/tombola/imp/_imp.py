@@ -92,7 +92,8 @@ def imp(  # noqa: PLR0913 - one for each part of the algorithm
         The levels, each when it is trained.
 
     Raises:
-        ValueError: if the rewind point lies beyond the run, or the schedule does not fit the model.
+        ValueError: at the first level, if the rewind point lies beyond the run, a name is none of a parameter, or the
+            schedule or `after` does not fit.
 
     Example:
         >>> from tombola import data, models, schedules, training
@@ -128,6 +129,8 @@ def imp(  # noqa: PLR0913 - one for each part of the algorithm
 def _everything(model: nn.Module, names: Sequence[str]) -> Masks:
     """Masks that keep all of some parameters."""
     parameters = dict(model.named_parameters())
+    if unknown := set(names) - set(parameters):
+        raise ValueError(f"{sorted(unknown)} are no parameters; the model has {', '.join(parameters)}")
     return {name: torch.ones_like(parameters[name], dtype=torch.bool) for name in names}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
-from tombola.masks import Masks
+from tombola.masks import Masks, count
 from tombola.select import top
 
 
@@ -45,13 +45,16 @@ def everywhere(model: nn.Module, masks: Masks, kept: int) -> Masks:
         masks: of the parameters that are pruned.
         kept: how many stay.
 
+    Raises:
+        ValueError: if more are to stay than are kept so far, or a kept weight is NaN.
+
     Example:
         >>> net = nn.Linear(3, 1)
         >>> _ = net.weight.data.copy_(torch.tensor([[0.1, -3.0, 2.0]]))
         >>> everywhere(net, {"weight": torch.tensor([[True, True, False]])}, 1)["weight"].tolist()
         [[False, True, False]]
     """
-    return top(_magnitudes(model, masks), kept)
+    return top(_magnitudes(model, masks, kept), kept)
 
 
 def by_layer(model: nn.Module, masks: Masks, kept: int) -> Masks:
@@ -61,6 +64,9 @@ def by_layer(model: nn.Module, masks: Masks, kept: int) -> Masks:
         model: whose weights are compared.
         masks: of the parameters that are pruned.
         kept: how many stay.
+
+    Raises:
+        ValueError: if more are to stay than are kept so far, or a kept weight is NaN.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(4, 3, bias=False), nn.Linear(3, 2, bias=False))
@@ -74,11 +80,13 @@ def by_layer(model: nn.Module, masks: Masks, kept: int) -> Masks:
         given_before, total_so_far = given, sum(list(sizes.values())[: len(counts) + 1])
         given = round(kept * total_so_far / total)
         counts[name] = min(size, given - given_before)
-    return top(_magnitudes(model, masks), counts)
+    return top(_magnitudes(model, masks, kept), counts)
 
 
-def _magnitudes(model: nn.Module, masks: Masks) -> dict[str, Tensor]:
+def _magnitudes(model: nn.Module, masks: Masks, kept: int) -> dict[str, Tensor]:
     """The moduli of kept weights, -inf for pruned ones."""
+    if kept > count(masks):
+        raise ValueError(f"{kept} weights cannot stay of {count(masks)} that are kept so far")
     parameters = dict(model.named_parameters())
     return {
         name: torch.where(mask, parameters[name].detach().abs(), torch.tensor(-torch.inf))

@@ -1,0 +1,51 @@
+"""The options of `tombola imp`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+
+class Reset(StrEnum):
+    """What goes back after pruning."""
+
+    WEIGHTS = "weights"
+    LEARNING_RATE = "learning-rate"
+    FINE_TUNING = "fine-tuning"
+
+
+DataName = Annotated[str, Argument(metavar="DATA", help="digits, mnist, a path, ...; see `tombola list data`.")]
+NetworkName = Annotated[
+    str, Argument(metavar="MODEL", help="lenet-300-100, mlp:784-500-10, ...; see `tombola list models`.")
+]
+Folder = Annotated[
+    Path, Option("-o", "--output", metavar="FOLDER", help="Where levels are kept; the same command goes on there.")
+]
+Levels = Annotated[int | None, Option(min=1, metavar="N", help="How often is pruned. Default: 20.")]
+Factor = Annotated[
+    float | None, Option(metavar="X", help="Share of weights that a level keeps of the level before. Default: 0.8.")
+]
+Densities = Annotated[
+    str | None, Option(metavar="X,...", help="Share of all weights that each level keeps, instead: 0.5,0.2,0.1.")
+]
+Steps = Annotated[
+    int | None, Option(min=1, metavar="N", help="Of training. Default: at least 5 epochs and 1000 steps.")
+]
+Rewind = Annotated[int, Option(min=0, metavar="N", help="The step that weights go back to.")]
+ResetName = Annotated[
+    Reset, Option(metavar="NAME", help="What goes back after pruning: weights, learning-rate or fine-tuning (nothing).")
+]
+Retrain = Annotated[
+    int | None, Option(min=1, metavar="N", help="Steps of a level whose weights stay. Default: as --steps.")
+]
+ByLayer = Annotated[bool, Option("--by-layer", help="Every layer keeps the same share; else all are compared.")]
+Exclude = Annotated[
+    list[str] | None, Option(metavar="NAME", help="A parameter that stays dense, as fc3.weight; may be repeated.")
+]
+LearningRate = Annotated[float, Option(metavar="X", help="Of stochastic gradient descent, the same at every step.")]
+Momentum = Annotated[float, Option(metavar="X", help="Likewise.")]
+BatchSize = Annotated[int, Option(min=1, metavar="N", help="Examples per step.")]
+Seed = Annotated[int, Option(metavar="N", help="Of initial weights and all that training draws.")]
