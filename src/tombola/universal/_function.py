@@ -81,7 +81,7 @@ def sine(high: float, *, phase: float = 0.0) -> Function:
         phase: a multiple of 1/4.
 
     Example:
-        >>> sine(9).value(np.array([0.25, 8.75])).round(12).tolist()
+        >>> sine(9.0).value(np.array([0.25, 8.75])).round(12).tolist()
         [1.0, -1.0]
     """
 
