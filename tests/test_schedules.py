@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import hypothesis
 import pytest
@@ -13,7 +14,7 @@ seeded = hypothesis.settings(max_examples=60, deadline=None, derandomize=True, d
 
 def assert_falls(counts, total):
     assert counts[0] == total
-    assert all(before > after >= 1 for before, after in zip(counts, counts[1:], strict=False))
+    assert all(before > after >= 1 for before, after in pairwise(counts))
 
 
 @pytest.mark.parametrize("factor", [0.8, 0.5, 0.9, 1 / 3, 0.7])
@@ -22,7 +23,7 @@ def test_geometric_rounds_down_from_level_to_level(total, factor):
     counts = schedules.geometric(6, factor=factor)(total)
     assert_falls(counts, total)
     assert len(counts) == 7
-    for before, after in zip(counts, counts[1:], strict=False):
+    for before, after in pairwise(counts):
         assert after == math.floor(factor * before + 1e-9)
 
 
@@ -45,7 +46,7 @@ def test_linear_prunes_as_many_at_each_level(total, levels, density):
     assert_falls(counts, total)
     assert len(counts) == levels + 1
     assert counts[-1] == kept_count(total, density)
-    pruned = [before - after for before, after in zip(counts, counts[1:], strict=False)]
+    pruned = [before - after for before, after in pairwise(counts)]
     assert max(pruned) - min(pruned) <= 1
 
 

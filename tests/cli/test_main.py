@@ -8,7 +8,7 @@ from tests.cli.conftest import Result
 
 import tombola as package
 
-VERBS = ("demo", "train", "construct", "recommend", "verify", "info", "explain", "compare", "list", "universal")
+VERBS = ("demo", "train", "imp", "construct", "recommend", "verify", "info", "explain", "compare", "list", "universal")
 
 
 def process(*words, **options):

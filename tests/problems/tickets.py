@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -80,3 +81,14 @@ def with_mask(ticket: Ticket, name: str, change: Callable[[np.ndarray], object])
     change(array)
     mask = OwnerMask(array, tensor.mask.columns) if owned else pack(array)
     return replace(ticket, tensors={**ticket.tensors, name: replace(tensor, mask=mask)})
+
+
+def with_record(ticket, path, value):
+    """The ticket with one entry of its record changed; a function changes the entry that is there."""
+    record = copy.deepcopy(ticket.record)
+    *parents, last = (int(part) if part.isdigit() else part for part in path.split("|"))
+    place = record
+    for parent in parents:
+        place = place[parent]
+    place[last] = value(place[last]) if callable(value) else value
+    return replace(ticket, record=record)

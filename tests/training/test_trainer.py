@@ -233,8 +233,8 @@ def test_a_loss_that_is_not_finite_is_an_error_that_names_the_step(corners, valu
 
 
 def test_a_loss_that_ends_in_nan_at_the_last_step_is_an_error(corners):
+    train = Trainer(corners, steps=150, batch_size=80)
     with pytest.raises(FloatingPointError, match="by step 149"):
-        train = Trainer(corners, steps=150, batch_size=80)
         train(Breaks(149, float("nan")), {}, start=0, stop=150, generator=seeded())
 
 

@@ -11,10 +11,10 @@ import pytest
 import safetensors.torch
 import torch
 from tests.problems.targets import relu_network
-from tests.problems.tickets import MASKED, STRONG, target_of, ticket_of, with_mask
+from tests.problems.tickets import MASKED, STRONG, target_of, ticket_of, with_mask, with_record
 from torch import nn
 
-from tombola import Ball, Source, Tolerance, construct, load, models, verify
+from tombola import Ball, Source, Tolerance, construct, models, verify
 from tombola.effective import effective_maps
 from tombola.graph import read_graph
 from tombola.random_source import Uniform
@@ -33,31 +33,9 @@ def short_attack(monkeypatch):
     monkeypatch.setattr(_verify, "worst_input", lambda *args, **options: worst_input(*args, steps=20, **options))
 
 
-@pytest.fixture
-def reloaded(tmp_path):
-    """The ticket as someone gets it who is handed the file."""
-
-    def through_a_file(ticket):
-        ticket.save(tmp_path / "t.ticket")
-        return load(tmp_path / "t.ticket")
-
-    return through_a_file
-
-
 def inputs_of(name, count=50):
     points = STRONG[name][1]["inputs"].sample(count, STRONG[name][0][0], generator=torch.Generator().manual_seed(1))
     return torch.from_numpy(points).float()
-
-
-def with_record(ticket, path, value):
-    """The ticket with one entry of its record changed; a function changes the entry that is there."""
-    record = copy.deepcopy(ticket.record)
-    *parents, last = path.split("|")
-    place = record
-    for parent in parents:
-        place = place[parent]
-    place[last] = value(place[last]) if callable(value) else value
-    return replace(ticket, record=record)
 
 
 @pytest.mark.parametrize("name", STRONG)

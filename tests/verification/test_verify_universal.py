@@ -1,16 +1,15 @@
 """Honest universal tickets pass every check; one that was tampered with fails those that name what was touched."""
 
-import copy
 from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 import torch
-from tests.problems.tickets import target_of, with_mask
+from tests.problems.tickets import target_of, with_mask, with_record
 from tests.problems.tickets import ticket_of as strong_ticket
 
-from tombola import Source, load, verify
+from tombola import Source, verify
 from tombola.activations import activation
 from tombola.strong import depth_leveraged, two_layer
 from tombola.ticket import OwnerMask, unpack
@@ -36,28 +35,6 @@ UNPROVED = Function("x^2", np.square, 0.0, 1.0)
 def ticket_of(name):
     family, construction = FAMILIES[name]()
     return build(family, seed=4, construction=construction)
-
-
-@pytest.fixture
-def reloaded(tmp_path):
-    """The ticket as someone gets it who is handed the file."""
-
-    def through_a_file(ticket):
-        ticket.save(tmp_path / "t.ticket")
-        return load(tmp_path / "t.ticket")
-
-    return through_a_file
-
-
-def with_record(ticket, path, value):
-    """The ticket with one entry of its record changed; a function changes the entry that is there."""
-    record = copy.deepcopy(ticket.record)
-    *parents, last = (int(part) if part.isdigit() else part for part in path.split("|"))
-    place = record
-    for parent in parents:
-        place = place[parent]
-    place[last] = value(place[last]) if callable(value) else value
-    return replace(ticket, record=record)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
