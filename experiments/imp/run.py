@@ -48,9 +48,7 @@ def run(config: Config, seed: int) -> dict[str, Any]:
     steps = config.epochs * -(-len(loaded.y_train) // config.batch_size)
     generator = torch.Generator().manual_seed(seed)
     net = models.build(config.model, input_shape=loaded.input_shape, classes=loaded.classes, generator=generator)
-    train = Trainer(
-        loaded, steps, batch_size=config.batch_size, optimiser=sgd(config.learning_rate, momentum=0.0)
-    )
+    train = Trainer(loaded, steps, batch_size=config.batch_size, optimiser=sgd(config.learning_rate, momentum=0.0))
     names, rows = prunable(net, exclude=config.exclude), []
     schedule = geometric(config.levels, factor=config.factor)
     for level in imp(net, train, stop=steps, schedule=schedule, names=names, seed=seed):

@@ -126,13 +126,15 @@ def test_nothing_of_the_callers_changes(train):
 
 def test_the_levels_follow_from_the_seed(train):
     def levels(seed):
-        return list(imp.imp(net(), train, stop=STEPS, schedule=HALVES, seed=seed))
+        return list(imp.imp(net(), train, stop=STEPS, schedule=HALVES, rewind=imp.weights(5), seed=seed))
 
     first = levels(3)
     torch.rand(5)
     assert_same(levels(3), first)
     other = levels(4)
-    assert not any(a.model.fc1.weight.equal(b.model.fc1.weight) for a, b in zip(first, other, strict=True))
+    for a, b in zip(first, other, strict=True):
+        assert not a.begun.fc2.bias.equal(b.begun.fc2.bias)
+        assert not a.model.fc1.weight.equal(b.model.fc1.weight)
 
 
 def test_every_level_has_random_numbers_of_its_own(train):
@@ -326,7 +328,7 @@ def test_tickets_are_worth_what_is_published(digits):
     assert errors["fresh"] >= 3 * errors["imp"]
     assert errors["shuffled"] >= 3 * errors["imp"]
     assert errors["fresh"] - errors["signs"] >= 0.8 * (errors["fresh"] - errors["imp"])
-    assert errors["rate"] <= errors["dense"] + 1
+    assert errors["rate"] <= errors["dense"] + 1  # the dense network had a nineteenth of its steps
 
 
 @pytest.mark.slow

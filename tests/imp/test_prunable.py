@@ -158,6 +158,8 @@ def test_by_layer_worked_by_hand():
     model = net("mlp:10-10-10-2")  # 100, 100 and 20 weights
     masks = by_layer(model, weights_of(model), 110)
     assert [int(mask.sum()) for mask in masks.values()] == [50, 50, 10]
+    # shares of 45.45, 45.45 and 9.09; running totals of 45.45, 90.91 and 100
+    assert [int(mask.sum()) for mask in by_layer(model, masks, 100).values()] == [45, 46, 9]
     masks = by_layer(model, masks, 11)
     assert [int(mask.sum()) for mask in masks.values()] == [5, 5, 1]
 

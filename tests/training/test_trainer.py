@@ -77,6 +77,25 @@ def test_the_weights_follow_from_the_generator(corners):
     assert differ(train(model, {}, start=0, stop=60, generator=seeded(2)), first)
 
 
+def test_dropout_follows_from_the_generator(corners):
+    def drawn(seed):
+        found = []
+
+        class Draws(nn.Module):
+            def forward(self, x):
+                found.append(torch.rand(()).item())
+                return x
+
+        model = nn.Sequential(Draws(), net())
+        Trainer(corners, steps=3)(model, {}, start=0, stop=3, generator=seeded(seed))
+        return found[-3:]  # the first was drawn when the model was tried out
+
+    first = drawn(1)
+    torch.rand(3)
+    assert drawn(1) == first
+    assert not set(drawn(2)) & set(first)
+
+
 def test_every_example_is_seen_once_in_a_pass(corners):
     seen = []
 

@@ -29,7 +29,7 @@ Factor = Annotated[
     float | None, Option(metavar="X", help="Share of weights that a level keeps of the level before. Default: 0.8.")
 ]
 Densities = Annotated[
-    str | None, Option(metavar="X,...", help="Share of all weights that each level keeps, instead: 0.5,0.2,0.1.")
+    str | None, Option(metavar="X,X", help="Share of all weights that each level keeps, instead: 0.5,0.2,0.1.")
 ]
 Steps = Annotated[
     int | None, Option(min=1, metavar="N", help="Of training. Default: at least 5 epochs and 1000 steps.")
