@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from tombola import models
-from tombola.data import DataSet, Scaling
+from tombola.data import DataSet, Scaling, load
 from tombola.training import Trainer, adam, cosine, evaluate, sgd, stepwise
 
 
@@ -316,3 +316,20 @@ def test_a_gpu_trains_and_the_result_comes_back(corners):
     trained = Trainer(corners, steps=200, batch_size=16)(model, masks, start=0, stop=200, generator=seeded())
     assert trained.fc1.weight.device.type == "cpu"
     assert (trained.fc1.weight[~masks["fc1.weight"]] == 0).all()
+
+
+def test_pruned_gradients_do_not_count_towards_the_norm():
+    """Otherwise kept weights would be clipped the harder the fewer they are."""
+    digits = load("digits")
+    net = models.build("mlp:64-10", generator=torch.Generator().manual_seed(0))
+    (name,) = [name for name, parameter in net.named_parameters() if parameter.ndim > 1]
+    masks = {name: torch.zeros_like(dict(net.named_parameters())[name], dtype=torch.bool)}
+    masks[name][:, :2] = True
+    train = Trainer(digits, steps=1, optimiser=sgd(1.0, momentum=0.0), clip=1e-3)
+    trained = train(net, masks, start=0, stop=1, generator=torch.Generator().manual_seed(1))
+    before = dict(net.named_parameters())
+    moved = [
+        (after - (before[other] * masks[other] if other in masks else before[other])).detach().flatten()
+        for other, after in trained.named_parameters()
+    ]
+    assert float(torch.cat(moved).norm()) == pytest.approx(1e-3, rel=1e-3)

@@ -80,6 +80,8 @@ def learning_rate(steps: int | None = None) -> Rewind:
 def fine_tuning(steps: int) -> Rewind:
     """Weights stay and are trained on, at the last learning rate of the run [Renda2020].
 
+    Of a rate that ends at 0, as a cosine does, nothing is left by then.
+
     Example:
         >>> begun = fine_tuning(100).begin(nn.Linear(1, 1), nn.Linear(1, 1), 900, torch.Generator())
         >>> begun.start, begun.stop

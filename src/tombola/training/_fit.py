@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -122,7 +122,7 @@ class Run:
     ) -> None:
         from accelerate import Accelerator
 
-        self.accelerator, self.clip = Accelerator(), clip
+        self.accelerator, self.clip, self.masks = Accelerator(), clip, masks
         model.to(self.accelerator.device).train()
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         if not trained:
@@ -155,10 +155,17 @@ class Run:
         self.optimiser.zero_grad()
         self.accelerator.backward(loss)
         if self.clip is not None:
+            for gradient, mask in self._masked_gradients():
+                gradient.masked_fill_(~mask, 0.0)  # what is pruned does not count towards the norm
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.clip)
         self.optimiser.step()
         self.schedule.step()
         return outputs.detach(), loss.detach()
+
+    def _masked_gradients(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for name, parameter in self.accelerator.unwrap_model(self.model).named_parameters():
+            if name in self.masks and parameter.grad is not None:
+                yield parameter.grad, self.masks[name].to(parameter.grad.device)
 
     def finished(self, like: nn.Module) -> nn.Module:
         """The trained model, on the device and in the mode of another of the same build."""

@@ -33,7 +33,7 @@ class Trainer:
         batch_size: examples per step; the last batch of a pass may be smaller.
         optimiser: from parameters to an optimiser; new, without momentum, whenever the trainer is called.
         rate: multiple of its learning rate at each step; past the end of the run that of the last step holds on.
-        clip: the largest norm of a gradient, or None.
+        clip: the largest norm of the gradient of all kept weights, or None.
 
     Raises:
         ValueError: if `steps` or `batch_size` is below 1, or `clip` is not positive.
