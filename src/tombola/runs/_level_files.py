@@ -1,0 +1,134 @@
+"""The files of one level of pruning: what its ticket is, and what the next level goes on from."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tombola.data import DataSet
+from tombola.imp import Level
+from tombola.ticket import Ticket, check_json, load_ticket, strict_json
+from tombola.training import load_model, save_model
+
+from ._run_folder import LEVELS, RunFolder
+
+WEIGHTS, TICKET, RECORD = "weights.safetensors", "level.ticket", "level.json"
+
+
+@dataclass(frozen=True)
+class LevelRecord:
+    """What is known of a finished level.
+
+    Attributes:
+        level: its number, 0 for the dense network.
+        kept: how many of the prunable weights are kept.
+        density: the same as a fraction.
+        accuracy: on the test set, of the trained network.
+        loss: mean cross-entropy there, in nats.
+        step: at which training ended.
+        seconds: from the end of the level before.
+        seconds_outside_training: those in which it was neither trained nor evaluated.
+    """
+
+    level: int
+    kept: int
+    density: float
+    accuracy: float
+    loss: float
+    step: int
+    seconds: float
+    seconds_outside_training: float
+
+
+NUMBERS = {name: int if name in {"level", "kept", "step"} else float for name in LevelRecord.__dataclass_fields__}
+WHOLE = {**NUMBERS, "configuration": str, "sha256": {WEIGHTS: str, TICKET: str}}
+
+
+@dataclass(frozen=True, eq=False)
+class LevelFiles:
+    """The levels of a run: `levels/NN/` with trained weights, a ticket and a record.
+
+    The ticket holds the weights that training of the level began with, and the masks. The record is written last and
+    has the hashes of the others: a level is there if they agree.
+
+    Args:
+        run: the open folder.
+        data: what is trained on; its scaling goes into the files of weights.
+        name: of the model, as `tombola.models.build` takes it.
+    """
+
+    run: RunFolder
+    data: DataSet
+    name: str
+
+    def folder(self, number: int) -> Path:
+        """Where the files of a level are."""
+        return self.run.path / LEVELS / f"{number:02d}"
+
+    def save(self, level: Level) -> None:
+        """Writes weights and ticket; the level is there once `finish` has been called too.
+
+        Raises:
+            OSError: if a file cannot be written.
+        """
+        folder = self.folder(level.number)
+        folder.mkdir(exist_ok=True)
+        save_model(folder / WEIGHTS, level.model, name=self.name, data=self.data)
+        Ticket.from_masks(level.begun, level.masks).save(folder / TICKET)
+
+    def finish(self, record: LevelRecord) -> None:
+        """Writes a level's record, with the hashes of its other files."""
+        folder = self.folder(record.level)
+        hashes = {name: _sha256(folder / name) for name in (WEIGHTS, TICKET)}
+        content = {**asdict(record), "configuration": self.run.sha256, "sha256": hashes}
+        self.run.write(str((folder / RECORD).relative_to(self.run.path)), content)
+
+    def finished(self) -> list[LevelRecord]:
+        """The records of the levels that are there, from 0 up to the first that is not."""
+        records: list[LevelRecord] = []
+        while (record := self._record(len(records))) is not None:
+            records.append(record)
+        return records
+
+    def load(self, record: LevelRecord, model: nn.Module, names: list[str]) -> Level:
+        """A finished level, so that `imp(..., after=level)` goes on behind it.
+
+        Args:
+            record: of the level.
+            model: of the same build. Buffers of `begun` are its own: a ticket holds parameters alone.
+            names: the parameters that are pruned.
+        """
+        folder = self.folder(record.level)
+        trained = load_model(folder / WEIGHTS, model).model.train(model.training)
+        ticket = load_ticket(folder / TICKET)
+        masks, begun = ticket.masks(), copy.deepcopy(model)
+        with torch.no_grad():
+            for name, parameter in begun.named_parameters():
+                parameter.copy_(torch.tensor(ticket.values[name]).view_as(parameter))
+        kept = {name: masks[name] for name in names}
+        return Level(record.level, record.kept, record.density, kept, begun, trained, record.step)
+
+    def _record(self, number: int) -> LevelRecord | None:
+        """The record of a level; None if the level is not there, not whole, or of another configuration."""
+        folder = self.folder(number)
+        try:
+            content: dict[str, Any] = strict_json((folder / RECORD).read_text(encoding="utf-8"), "its text")
+            check_json(content, WHOLE, "text")
+            hashes = {name: _sha256(folder / name) for name in (WEIGHTS, TICKET)}
+        except (OSError, ValueError):
+            return None
+        expected = {"level": number, "configuration": self.run.sha256, "sha256": hashes}
+        if any(content[name] != value for name, value in expected.items()):
+            return None
+        return LevelRecord(**{name: content[name] for name in NUMBERS})
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
