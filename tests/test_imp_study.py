@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 STUDY = Path(__file__).parents[1] / "experiments" / "imp"
@@ -24,6 +25,6 @@ def test_every_row_of_the_readme_is_in_the_record():
 def test_counts_fall_by_the_factor_and_seeds_are_said():
     for run in RECORD["runs"]:
         kept = [level["kept"] for level in run["levels"]]
-        assert all(after == int(0.8 * before + 1e-9) for before, after in zip(kept, kept[1:], strict=False))
+        assert all(after == int(0.8 * before + 1e-9) for before, after in pairwise(kept))
     words = {1: "one seed", 2: "two seeds", 3: "three seeds", 5: "five seeds"}
     assert words[len(RECORD["runs"])] in (STUDY / "README.md").read_text()
