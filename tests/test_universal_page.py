@@ -39,6 +39,15 @@ def test_a_row_of_the_page_is_the_mean_of_the_recorded_runs(label, name):
     assert max(run["bound"] for run in runs) <= float(re.search(r"at ([\d.e-]+),", name)[1])
 
 
+def test_python_of_the_page_runs_and_comes_to_what_it_says():
+    names: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+        exec(compile(block, "universal-tickets.md", "exec"), names)
+    shown = re.search(r"model\.score\(X, y\)  # ([\d.]+)", PAGE)[1]
+    assert names["model"].score(names["X"], names["y"]) == pytest.approx(float(shown), abs=5e-4)
+    assert names["ticket"].certificate.bound < 1e-3
+
+
 def test_no_guarantee_was_violated_in_any_stage():
     stages = [RECORD[stage] for stage in ("tickets", "universality", "tasks", "depth")]
     assert not any(stage["violations"] for stage in stages)
