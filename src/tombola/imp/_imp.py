@@ -18,7 +18,7 @@ from torch import nn
 from tombola.masks import Masks, bake_
 from tombola.schedules import Schedule, geometric
 
-from ._prunable import everywhere, prunable
+from ._prunable import everywhere, parameters_with, prunable
 from ._rewind import Begin, Rewind, weights
 
 Prune = Callable[[nn.Module, Masks, int], Masks]
@@ -128,9 +128,7 @@ def imp(  # noqa: PLR0913 - one for each part of the algorithm
 
 def _everything(model: nn.Module, names: Sequence[str]) -> Masks:
     """Masks that keep all of some parameters."""
-    parameters = dict(model.named_parameters())
-    if unknown := set(names) - set(parameters):
-        raise ValueError(f"{sorted(unknown)} are no parameters; the model has {', '.join(parameters)}")
+    parameters = parameters_with(model, names)
     return {name: torch.ones_like(parameters[name], dtype=torch.bool) for name in names}
 
 

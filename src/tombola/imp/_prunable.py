@@ -26,13 +26,23 @@ def prunable(model: nn.Module, *, exclude: Collection[str] = ()) -> list[str]:
         >>> prunable(net, exclude=["2.weight"])
         ['0.weight']
     """
-    parameters = dict(model.named_parameters())
-    if unknown := set(exclude) - set(parameters):
-        raise ValueError(f"{sorted(unknown)} are no parameters; the model has {', '.join(parameters)}")
+    parameters = parameters_with(model, exclude)
     names = [name for name, parameter in parameters.items() if parameter.ndim > 1 and name not in exclude]
     if not names:
         raise ValueError("there is nothing to prune: the model has no weights of two axes or more beside the excluded")
     return names
+
+
+def parameters_with(model: nn.Module, names: Collection[str]) -> dict[str, nn.Parameter]:
+    """A model's parameters by name, once it is known that some names are among them.
+
+    Raises:
+        ValueError: if they are not.
+    """
+    parameters = dict(model.named_parameters())
+    if unknown := set(names) - set(parameters):
+        raise ValueError(f"{sorted(unknown)} are no parameters; the model has {', '.join(parameters)}")
+    return parameters
 
 
 def everywhere(model: nn.Module, masks: Masks, kept: int) -> Masks:

@@ -140,7 +140,7 @@ def prunable_to(
         generator: of the draws.
 
     Returns:
-        Lower end, estimate and upper end; refused fits are left out.
+        Lower end, estimate and upper end; refused fits are left out, and the ends are 0 and 1 if all are.
 
     Raises:
         ValueError: if the law never gives so large an error.
