@@ -9,7 +9,7 @@ from typing import Any
 from tombola.data import DataSet
 from tombola.imp import Rewind, fine_tuning, learning_rate, weights
 from tombola.schedules import Schedule, geometric, given
-from tombola.training._fit import LEAST_EPOCHS, LEAST_STEPS
+from tombola.training import default_epochs
 
 RESETS = ("weights", "learning-rate", "fine-tuning")
 
@@ -108,4 +108,4 @@ def default_steps(data: DataSet, batch_size: int) -> int:
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     epoch = math.ceil(len(data.y_train) / batch_size)
-    return epoch * max(LEAST_EPOCHS, math.ceil(LEAST_STEPS / epoch))
+    return epoch * default_epochs(epoch)

@@ -10,8 +10,7 @@ from torch import nn
 from tombola.data import DataSet
 from tombola.isolation import torch_threads
 from tombola.masks import Masks
-from tombola.training import Evaluation, Trainer, evaluate, sgd
-from tombola.training._fit import is_small
+from tombola.training import Evaluation, Trainer, evaluate, is_small, sgd
 
 from ._imp_settings import ImpSettings
 

@@ -3,7 +3,9 @@
 from tombola.training._evaluate import Evaluation as Evaluation
 from tombola.training._evaluate import evaluate as evaluate
 from tombola.training._fit import Epoch as Epoch
+from tombola.training._fit import default_epochs as default_epochs
 from tombola.training._fit import fit as fit
+from tombola.training._fit import is_small as is_small
 from tombola.training._keep_pruned import keep_pruned_ as keep_pruned_
 from tombola.training._load_model import SavedModel as SavedModel
 from tombola.training._load_model import load_model as load_model

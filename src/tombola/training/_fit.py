@@ -97,7 +97,7 @@ def fit(
     check_fits(model, data.scaling(data.x_train[:1]), data.y_train)
     check_masks(masks or {}, dict(model.named_parameters()))
     steps = math.ceil(len(data.y_train) / batch_size)
-    total = epochs or max(LEAST_EPOCHS, math.ceil(LEAST_STEPS / steps))
+    total = epochs or default_epochs(steps)
     copied = copy.deepcopy(model)
     with torch_threads(1 if is_small(model) else None), isolated_random_state(generator):
         run = Run(copied, optimiser or sgd(), masks or {}, lambda plain: CosineAnnealingLR(plain, steps * total))
@@ -109,6 +109,19 @@ def fit(
             if on_epoch is not None:
                 on_epoch(Epoch(number, total, loss, accuracy, time.perf_counter() - started))
         return run.finished(like=model)
+
+
+def default_epochs(steps: int) -> int:
+    """How many passes `fit` makes if nothing else is said: at least 5, and enough for 1000 steps.
+
+    Args:
+        steps: of one pass.
+
+    Example:
+        >>> default_epochs(12), default_epochs(500)
+        (84, 5)
+    """
+    return max(LEAST_EPOCHS, math.ceil(LEAST_STEPS / steps))
 
 
 Schedule = Callable[[torch.optim.Optimizer], LRScheduler]
@@ -177,5 +190,6 @@ class Run:
 
 
 def is_small(model: nn.Module) -> bool:
+    """Whether a network trains fastest on one thread: up to 2 million parameters, none of them of a convolution."""
     parameters = list(model.parameters())
     return sum(p.numel() for p in parameters) <= SMALL and all(p.ndim <= 2 for p in parameters)
