@@ -3,8 +3,9 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import TensorDataset
 
-from tombola.training import evaluate
+from tombola.training import Evaluation, evaluate, evaluate_on
 
 
 class Says(nn.Module):
@@ -59,3 +60,34 @@ def test_labels_beyond_the_outputs_are_refused():
 def test_no_examples_are_refused():
     with pytest.raises(ValueError, match="no examples"):
         evaluate(Says(), torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_map_style_data_set_gives_the_same(generator, workers):
+    x, y = torch.randn(20, 3, generator=generator), torch.arange(20) % 3
+    found = evaluate_on(Says().eval(), TensorDataset(x, y), batch_size=7, workers=workers)
+    wanted = evaluate(Says().eval(), x, y)
+    assert (found.correct, found.count) == (wanted.correct, 20)
+    assert found.loss == pytest.approx(wanted.loss)
+
+
+def test_a_late_label_beyond_the_outputs_is_refused():
+    pairs = [(torch.zeros(2), 0), (torch.zeros(2), 4)]
+    with pytest.raises(ValueError, match=r"labels go up to 4, so outputs must be \(batch, 5\)"):
+        evaluate_on(Says().eval(), pairs, batch_size=1)
+
+
+def test_the_interval_covers_as_often_as_it_says():
+    # exact coverage: binomial probabilities of the counts whose interval holds the true accuracy
+    n = 200
+    for true in (0.5, 0.9, 0.98):
+        inside = 0.0
+        for correct in range(n + 1):
+            low, high = Evaluation(correct, n, 0.0).interval()
+            if low <= true <= high:
+                inside += math.comb(n, correct) * true**correct * (1 - true) ** (n - correct)
+        assert 0.93 <= inside <= 0.98
+    assert Evaluation(0, 10, 0.0).interval()[0] == 0.0
+    assert Evaluation(10, 10, 0.0).interval()[1] == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="level"):
+        Evaluation(1, 2, 0.0).interval(1.0)

@@ -1,11 +1,16 @@
 """Training and evaluating the networks of the papers, and files that hold a model with all it takes to use it again."""
 
+from tombola.training._checkpoint import Checkpoint as Checkpoint
+from tombola.training._checkpoint import fingerprint as fingerprint
 from tombola.training._evaluate import Evaluation as Evaluation
 from tombola.training._evaluate import evaluate as evaluate
+from tombola.training._evaluate import evaluate_on as evaluate_on
+from tombola.training._examples import MapStyle as MapStyle
 from tombola.training._fit import Epoch as Epoch
 from tombola.training._fit import default_epochs as default_epochs
 from tombola.training._fit import fit as fit
 from tombola.training._fit import is_small as is_small
+from tombola.training._hardware import Hardware as Hardware
 from tombola.training._keep_pruned import keep_pruned_ as keep_pruned_
 from tombola.training._load_model import SavedModel as SavedModel
 from tombola.training._load_model import load_model as load_model

@@ -5,19 +5,20 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
+from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from tombola.data import DataSet, batches
+from tombola.data import DataSet
 from tombola.isolation import isolated_random_state, torch_threads
 from tombola.masks import Masks, check_masks
-from tombola.training._inspect import check_fits, device_of
-from tombola.training._keep_pruned import keep_pruned_
+from tombola.training._examples import Examples
+from tombola.training._inspect import check_fits
 from tombola.training._optimisers import Optimiser, sgd
+from tombola.training._run import Run
 
 SMALL = 2_000_000  # parameters
 LEAST_EPOCHS, LEAST_STEPS = 5, 1000
@@ -59,11 +60,11 @@ def fit(
 ) -> nn.Module:
     """A trained copy of a classifier; the model that was given stays as it is.
 
-    Minimises the mean cross-entropy over shuffled batches; the learning rate falls to zero along half a cosine. Runs in
-    one process, on the device that `accelerate` finds. On a CPU, a network of up to 2 million parameters without
-    convolutions trains on one thread: its products are too small to gain much from more, threads that wait for each
-    other on a busy machine lose tenfold and more, and the result is then the same on any number of cores. A heuristic:
-    what accuracy comes out is for `evaluate` to say.
+    Minimises the mean cross-entropy over shuffled batches; the learning rate falls to zero along half a cosine. Runs on
+    the device that `accelerate` finds, and in the processes that its launcher started. On a CPU, a network of up to 2
+    million parameters without convolutions trains on one thread: its products are too small to gain much from more,
+    threads that wait for each other on a busy machine lose tenfold and more, and the result is then the same on any
+    number of cores. A heuristic: what accuracy comes out is for `evaluate` to say.
 
     Args:
         model: maps `(batch, *data.input_shape)` to `(batch, data.classes)` or more.
@@ -101,9 +102,10 @@ def fit(
     copied = copy.deepcopy(model)
     with torch_threads(1 if is_small(model) else None), isolated_random_state(generator):
         run = Run(copied, optimiser or sgd(), masks or {}, lambda plain: CosineAnnealingLR(plain, steps * total))
+        examples = run.examples(data, batch_size)
         started = time.perf_counter()
         for number in range(1, total + 1):
-            loss, accuracy = run.epoch(data, batch_size, generator)
+            loss, accuracy = _epoch(run, examples, generator)
             if not math.isfinite(loss):
                 raise FloatingPointError(f"the loss is {loss} in epoch {number}; try a smaller learning rate")
             if on_epoch is not None:
@@ -124,69 +126,16 @@ def default_epochs(steps: int) -> int:
     return max(LEAST_EPOCHS, math.ceil(LEAST_STEPS / steps))
 
 
-Schedule = Callable[[torch.optim.Optimizer], LRScheduler]
-
-
-class Run:
-    """A model being trained: with its optimiser and schedule, on the device of the accelerator."""
-
-    def __init__(
-        self, model: nn.Module, optimiser: Optimiser, masks: Masks, schedule: Schedule, *, clip: float | None = None
-    ) -> None:
-        from accelerate import Accelerator
-
-        self.accelerator, self.clip, self.masks = Accelerator(), clip, masks
-        model.to(self.accelerator.device).train()
-        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        if not trained:
-            raise ValueError("the model has no parameters to train: all are frozen")
-        plain = optimiser(trained)
-        keep_pruned_(plain, model, masks)
-        self.schedule = schedule(plain)
-        self.model, self.optimiser = self.accelerator.prepare(model, plain)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is trained."""
-        return self.accelerator.device
-
-    def epoch(self, data: DataSet, batch_size: int, generator: torch.Generator) -> tuple[float, float]:
-        """Trains on every example once; mean loss and accuracy on the way."""
-        device = self.device
-        loss, correct = torch.zeros((), device=device), torch.zeros((), device=device)
-        x, y = data.x_train.to(device), data.y_train.to(device)
-        for stored, labels in batches(x, y, batch_size=batch_size, generator=generator):
-            outputs, mean = self.step(data.scaling(stored), labels)
-            loss += mean * len(labels)
-            correct += (outputs.argmax(1) == labels).sum()
-        return float(loss) / len(y), float(correct) / len(y)
-
-    def step(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """One step on a batch; the outputs and the mean loss before it."""
-        outputs = self.model(inputs)
-        loss = nn.functional.cross_entropy(outputs, labels)
-        self.optimiser.zero_grad()
-        self.accelerator.backward(loss)
-        if self.clip is not None:
-            for gradient, mask in self._masked_gradients():
-                gradient.masked_fill_(~mask, 0.0)  # what is pruned does not count towards the norm
-            self.accelerator.clip_grad_norm_(self.model.parameters(), self.clip)
-        self.optimiser.step()
-        self.schedule.step()
-        return outputs.detach(), loss.detach()
-
-    def _masked_gradients(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for name, parameter in self.accelerator.unwrap_model(self.model).named_parameters():
-            if name in self.masks and parameter.grad is not None:
-                yield parameter.grad, self.masks[name].to(parameter.grad.device)
-
-    def finished(self, like: nn.Module) -> nn.Module:
-        """The trained model, on the device and in the mode of another of the same build."""
-        self.optimiser.zero_grad()
-        model = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
-        for module, other in zip(model.modules(), like.modules(), strict=True):
-            module.training = other.training
-        return model.to(device_of(like))
+def _epoch(run: Run, examples: Examples, generator: torch.Generator) -> tuple[float, float]:
+    """Trains on every example once; mean loss and accuracy on the way, over all processes."""
+    loss, correct, count = (torch.zeros((), device=run.device) for _ in range(3))
+    for batch in examples.once(generator):
+        outputs, mean = run.step(batch)
+        loss += mean * len(batch.targets)
+        correct += (outputs.argmax(1) == batch.targets).sum()
+        count += len(batch.targets)
+    loss, correct, count = run.summed(torch.stack([loss, correct, count])).tolist()
+    return loss / count, correct / count
 
 
 def is_small(model: nn.Module) -> bool:

@@ -13,15 +13,28 @@ def check_fits(model: nn.Module, x: Tensor, y: Tensor) -> None:
     """Raises ValueError unless the model maps examples like `x` to an output for each label in `y`."""
     if len(y) == 0:
         raise ValueError("there are no examples")
-    shape = " x ".join(map(str, x.shape[1:]))
+    check_outputs(check_takes(model, x), int(y.max()))
+
+
+def check_outputs(outputs: object, label: int) -> None:
+    """Raises ValueError unless outputs are `(batch, classes)` with a class for the largest label."""
+    if not isinstance(outputs, Tensor) or outputs.ndim != 2 or outputs.shape[1] <= label:
+        found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        raise ValueError(f"labels go up to {label}, so outputs must be (batch, {label + 1}); got {found}")
+
+
+def check_takes(model: nn.Module, x: Tensor) -> object:
+    """What the model makes of the first example.
+
+    Raises:
+        ValueError: if it does not take it.
+    """
     with in_eval_mode(model), torch.no_grad():
         try:
-            outputs = model(x[:1].to(device_of(model)))
+            return model(x[:1].to(device_of(model)))
         except RuntimeError as error:
+            shape = " x ".join(map(str, x.shape[1:]))
             raise ValueError(f"the model does not take inputs of shape {shape}: {error}") from error
-    if not isinstance(outputs, Tensor) or outputs.ndim != 2 or outputs.shape[1] <= int(y.max()):
-        found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-        raise ValueError(f"labels go up to {int(y.max())}, so outputs must be (batch, {int(y.max()) + 1}); got {found}")
 
 
 def device_of(model: nn.Module) -> torch.device:

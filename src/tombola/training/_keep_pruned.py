@@ -49,4 +49,5 @@ def keep_pruned_(optimiser: torch.optim.Optimizer, model: nn.Module, masks: Mask
 
 def _bits(mask: Tensor, parameter: Tensor) -> Tensor:
     """All bits set where a weight is kept, none elsewhere: `&` with them makes any float a zero, in one fast pass."""
-    return torch.where(mask, -1, 0).to(INTEGERS[parameter.element_size()])
+    bits = torch.empty_like(parameter, dtype=INTEGERS[parameter.element_size()], requires_grad=False)
+    return bits.copy_(torch.where(mask, -1, 0))  # in the order in memory that the weights have
