@@ -85,3 +85,8 @@ def test_data_that_make_no_sense_are_refused(densities, found, dense, message):
 def test_an_error_beyond_the_top_has_no_density():
     with pytest.raises(ValueError, match="stays below"):
         LAW.density_for(0.9)
+
+
+def test_a_dense_error_near_chance_is_refused_in_words():
+    with pytest.raises(ValueError, match="lie on the power law"):
+        fit_scaling_law(np.array([1.0, 0.1, 0.01]), np.array([0.87, 0.88, 0.89]), dense=0.87, classes=10)

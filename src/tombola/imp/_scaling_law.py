@@ -7,6 +7,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +49,7 @@ class ScalingLaw:
 
     def __call__(self, density: float) -> float:
         """The error at a density in (0, 1]."""
-        return float(_errors(np.array([density]), self)[0])
+        return float(curve(np.array([density]), self.dense, self.top, self.gamma, self.p)[0])
 
     def density_for(self, error: float) -> float:
         """The density at which the error is this; 1 if it is that of the dense network, or below.
@@ -89,30 +90,21 @@ def fit_scaling_law(
         >>> round(found.gamma, 3), round(found.p, 5)
         (0.5, 0.001)
     """
-    from scipy.optimize import least_squares
-
-    _check(densities, errors, dense, classes)
+    check_errors(densities, errors, dense, classes)
     chance = 1 - 1 / classes
 
     def law(x: np.ndarray) -> ScalingLaw:
         return ScalingLaw(dense, float(x[2]), float(np.exp(x[0])), float(np.exp(x[1])))
 
     def deviations(x: np.ndarray) -> np.ndarray:
-        return _errors(densities, law(x)) / errors - 1
+        return _fitted(densities, law(x)) / errors - 1
 
     low = [np.log(GAMMAS[0]), np.log(densities.min() / 1e3), dense * 1.0001]
     high = [np.log(GAMMAS[1]), 0.0, chance]
-    starts = [
-        [np.log(gamma), np.log(p), 0.95 * chance] for gamma in (0.3, 1.0) for p in np.quantile(densities, [0, 0.3])
-    ]
-    found = min((least_squares(deviations, start, bounds=(low, high)) for start in starts), key=lambda fit: fit.cost)
-    fitted = law(found.x)
-    on_power_law = (densities > fitted.p) & (densities < fitted.knee)
-    if on_power_law.sum() < LEAST_POINTS or fitted.gamma > 0.99 * GAMMAS[1]:
-        raise ValueError(
-            f"only {int(on_power_law.sum())} of {densities.size} densities lie on the power law, and "
-            f"{LEAST_POINTS} are needed; measure at lower densities"
-        )
+    top = max(0.95 * chance, (dense + chance) / 2)
+    starts = [[np.log(gamma), np.log(p), top] for gamma in (0.3, 1.0) for p in np.quantile(densities, [0, 0.3])]
+    fitted = law(best_fit(deviations, starts, low, high))
+    check_power_law((densities > fitted.p) & (densities < fitted.knee), fitted.gamma)
     return fitted
 
 
@@ -145,7 +137,7 @@ def prunable_to(
     Raises:
         ValueError: if the law never gives so large an error.
     """
-    fitted = _errors(densities, law)
+    fitted = _fitted(densities, law)
     deviations, found = errors / fitted - 1, []
     estimate = law.density_for(error)
     for _ in range(draws):
@@ -158,18 +150,44 @@ def prunable_to(
     return float(min(low, estimate)), estimate, float(max(high, estimate))
 
 
-def _errors(densities: np.ndarray, law: ScalingLaw) -> np.ndarray:
-    reach = (law.top / law.dense) ** (2 / law.gamma)
+def curve(
+    densities: np.ndarray, dense: float | np.ndarray, top: float, gamma: float, p: float | np.ndarray
+) -> np.ndarray:
+    """The law at `(n,)` densities; `dense` and `p` are one number each, or `(n,)` of them."""
+    reach = (top / dense) ** (2 / gamma)
     squares = np.square(densities)
-    return law.dense * ((squares + law.p**2 * reach) / (squares + law.p**2)) ** (law.gamma / 2)
+    return dense * ((squares + p**2 * reach) / (squares + p**2)) ** (gamma / 2)
 
 
-def _check(densities: np.ndarray, errors: np.ndarray, dense: float, classes: int) -> None:
+def best_fit(
+    deviations: Callable[[np.ndarray], np.ndarray], starts: list[list[float]], low: list[float], high: list[float]
+) -> np.ndarray:
+    """The constants between bounds with the least sum of squares that is found from several starts."""
+    from scipy.optimize import least_squares
+
+    return min((least_squares(deviations, start, bounds=(low, high)) for start in starts), key=lambda fit: fit.cost).x
+
+
+def check_power_law(on_power_law: np.ndarray, gamma: float) -> None:
+    """Raises ValueError unless enough densities lie on the power law to tell its exponent."""
+    if on_power_law.sum() < LEAST_POINTS or gamma > 0.99 * GAMMAS[1]:
+        raise ValueError(
+            f"only {int(on_power_law.sum())} of {on_power_law.size} densities lie on the power law, and "
+            f"{LEAST_POINTS} are needed; measure at lower densities"
+        )
+
+
+def _fitted(densities: np.ndarray, law: ScalingLaw) -> np.ndarray:
+    return curve(densities, law.dense, law.top, law.gamma, law.p)
+
+
+def check_errors(densities: np.ndarray, errors: np.ndarray, dense: float | np.ndarray, classes: int) -> None:
+    """Raises ValueError unless measurements can be fitted; `dense` is one number, or `(n,)` of them."""
     if densities.shape != errors.shape or densities.size < LEAST_POINTS:
         raise ValueError(f"densities and errors are equally many, and {LEAST_POINTS} at least; got {densities.size}")
     if not ((densities > 0) & (densities <= 1)).all() or not ((errors > 0) & (errors <= 1)).all():
         raise ValueError("densities and errors are fractions, above 0 and at most 1")
-    if not (classes > 1 and 0 < dense < 1 - 1 / classes):
+    if not (classes > 1 and np.all(np.less(0, dense)) and np.all(np.less(dense, 1 - 1 / classes))):
         raise ValueError(f"the dense error lies above 0 and below chance of {classes} classes, got {dense}")
     if errors.max() < 0.5 * (1 - 1 / classes):
         raise ValueError(

@@ -1,5 +1,6 @@
 """Training and evaluating the networks of the papers, and files that hold a model with all it takes to use it again."""
 
+from tombola.training._batch_norm import reestimate_batch_norm_ as reestimate_batch_norm_
 from tombola.training._checkpoint import Checkpoint as Checkpoint
 from tombola.training._checkpoint import fingerprint as fingerprint
 from tombola.training._evaluate import Evaluation as Evaluation
