@@ -8,7 +8,21 @@ from tests.cli.conftest import Result
 
 import tombola as package
 
-VERBS = ("demo", "train", "imp", "construct", "recommend", "verify", "info", "explain", "compare", "list", "universal")
+VERBS = (
+    "demo",
+    "train",
+    "imp",
+    "sweep",
+    "construct",
+    "recommend",
+    "verify",
+    "info",
+    "explain",
+    "compare",
+    "list",
+    "universal",
+    "runs",
+)
 
 
 def process(*words, **options):

@@ -22,6 +22,8 @@ from ._info import info
 from ._list import list_names
 from ._output import discard_output, write
 from ._recommend import recommend
+from ._runs import runs
+from ._sweep import sweep
 from ._train import train
 from ._universal import universal
 from ._verify import verify
@@ -44,6 +46,7 @@ VERBS = {
     demo: ("The main job on bundled data, from beginning to end.", "tombola demo --folder demo"),
     train: ("Train a target network.", "tombola train digits lenet-300-100 -o target.safetensors"),
     imp: ("Prune a network step by step while it trains.", "tombola imp digits lenet-300-100 -o run"),
+    sweep: ("Run every combination of a study.", "tombola sweep study.yaml -o study"),
     construct: (
         "Find a network in a random one, and prove it.",
         "tombola construct target.safetensors --seed 7 -o lenet.ticket",
@@ -63,6 +66,13 @@ app.add_typer(
     short_help="Tickets for families of functions.",
     help="One ticket for a whole family of functions: each of them is a linear fit on its features.",
     epilog="Example: tombola universal build hat --dimension 2 --knots 4 -o hat.ticket",
+)
+app.add_typer(
+    runs,
+    name="runs",
+    short_help="Folders of runs: list, compare, remove.",
+    help="The folders that `tombola imp` and `tombola sweep` keep their levels in.",
+    epilog="Example: tombola runs list study",
 )
 
 

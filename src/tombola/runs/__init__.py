@@ -1,16 +1,55 @@
-"""Folders for long runs, which go on where they were interrupted."""
+"""Folders for long runs, which go on where they were interrupted, and sweeps of many runs."""
 
+from ._cell import Cell
+from ._found_runs import FoundRun, find_runs, read_run, remove_runs
+from ._grid import grid
 from ._imp_settings import ImpSettings, default_steps
 from ._level_files import LevelFiles, LevelRecord
+from ._methods import METHODS, Method
+from ._mlflow import MLflow
+from ._named_tracker import named_tracker
+from ._run_cell import run_cell
 from ._run_folder import RunFolder
 from ._run_imp import ImpRun, run_imp
+from ._straight import one_shot, random_masks, run_straight
+from ._study import Study, read_study
+from ._summary import summarise
+from ._sweep import CellResult, SweepEvent, SweepResult, sweep
+from ._tensorboard import TensorBoard
+from ._tracking import Tracker, tracked
+from ._wandb import WeightsAndBiases
 
 __all__ = [
+    "METHODS",
+    "Cell",
+    "CellResult",
+    "FoundRun",
     "ImpRun",
     "ImpSettings",
     "LevelFiles",
     "LevelRecord",
+    "MLflow",
+    "Method",
     "RunFolder",
+    "Study",
+    "SweepEvent",
+    "SweepResult",
+    "TensorBoard",
+    "Tracker",
+    "WeightsAndBiases",
     "default_steps",
+    "find_runs",
+    "grid",
+    "named_tracker",
+    "one_shot",
+    "random_masks",
+    "read_run",
+    "read_study",
+    "remove_runs",
+    "run_cell",
     "run_imp",
+    "run_straight",
+    "summarise",
+    "sweep",
+    "tracked",
 ]
