@@ -73,7 +73,7 @@ def test_levels_and_factor(tombola):
     [
         (["--densities", "0.2,0.5"], "must fall"),
         (["--densities", "0.5,half"], "0.5,0.2,0.1"),
-        (["--levels", 3], "leave --levels and --factor out"),
+        (["--levels", 3], "leave --levels, --factor"),
         (["--rewind", 20], "beyond the run"),
         (["--retrain", 3], "retrain"),
         (["--reset", "fine-tuning", "--rewind", 3], "rewind point"),
