@@ -46,7 +46,7 @@ def save_model(
     """
     tensors = {key: value.detach().cpu().clone().contiguous() for key, value in model.state_dict().items()}
     metadata = {} if name is None or data is None else _metadata(name, data)
-    content = _with_sorted_header(save(tensors, metadata=metadata))
+    content = with_sorted_header(save(tensors, metadata=metadata))
     with atomic_write(path) as file:
         file.write(content)
 
@@ -63,7 +63,7 @@ def _metadata(name: str, data: DataSet) -> dict[str, str]:
     }
 
 
-def _with_sorted_header(content: bytes) -> bytes:
+def with_sorted_header(content: bytes) -> bytes:
     """The same safetensors file with its header in the order of the keys, so that equal models make equal files."""
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
