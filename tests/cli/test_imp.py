@@ -1,5 +1,7 @@
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -50,6 +52,8 @@ def test_json_names_the_run_and_says_how_long_it_took(tombola):
         (["--reset", "learning-rate", "--retrain", 7], [20, 20, 20]),
         (["--reset", "fine-tuning", "--retrain", 7], [20, 27, 27]),
         (["--by-layer", "--momentum", 0.9, "--batch-size", 64], [20, 20, 20]),
+        (["--optimiser", "adam", "--learning-rate", 0.01, "--weight-decay", 0.1, "--rate", "cosine"], [20, 20, 20]),
+        (["--rate", "stepwise:0.5,0.75", "--warm-up", 3, "--clip", 1, "--bfloat16", "--threads", 2], [20, 20, 20]),
     ],
 )
 def test_every_way_back(tombola, words, steps):
@@ -68,12 +72,28 @@ def test_levels_and_factor(tombola):
     assert [level["kept"] for level in tombola(*words).record["levels"]] == [444, 222, 111, 55]
 
 
+def test_every_level_may_prune_as_many(tombola):
+    words = ["imp", "digits", "mlp:64-6-10", "--steps", 5, "--levels", 3, "--linear-to", 0.25, "-o", "run", "--json"]
+    assert [level["kept"] for level in tombola(*words).record["levels"]] == [444, 333, 222, 111]
+
+
+def test_of_several_processes_the_first_one_speaks(tmp_path):
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "tombola"]
+    words, environment = [str(word) for word in (*QUICK, "--json")], {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *launch, *words], capture_output=True, text=True, cwd=tmp_path, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert [level["kept"] for level in json.loads(done.stdout)["levels"]] == [444, 222, 89]
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["configuration"]["processes"] == 2
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--densities", "0.2,0.5"], "must fall"),
         (["--densities", "0.5,half"], "0.5,0.2,0.1"),
-        (["--levels", 3], "leave --levels and --factor out"),
+        (["--levels", 3], "leave --levels, --factor"),
         (["--rewind", 20], "beyond the run"),
         (["--retrain", 3], "retrain"),
         (["--reset", "fine-tuning", "--rewind", 3], "rewind point"),
@@ -83,6 +103,15 @@ def test_levels_and_factor(tombola):
         (["--seed", -1], "seed"),
         (["--steps", 0], "--steps"),
         (["--reset", "hope"], "'weights', 'learning-rate', 'fine-tuning'"),
+        (["--linear-to", 0.1], "--linear-to out"),
+        (["--optimiser", "lion"], "'sgd', 'adam'"),
+        (["--optimiser", "adam", "--momentum", 0.5], "leave momentum out"),
+        (["--weight-decay", -1], "weight_decay"),
+        (["--rate", "zigzag"], "stepwise:0.5,0.75"),
+        (["--rate", "stepwise:2"], "(0, 1)"),
+        (["--rate", "stepwise:0.75,0.5"], "ascend"),
+        (["--clip", 0], "clip"),
+        (["--threads", 0], "--threads"),
     ],
 )
 def test_a_command_line_that_makes_no_sense_leaves_nothing_behind(tombola, tmp_path, words, said):

@@ -231,9 +231,7 @@ def test_a_run_that_lost_its_last_levels_goes_on_the_same(tmp_path, methods_done
 
 
 def test_one_entry_in_the_table_is_a_method(tmp_path, monkeypatch):
-    mine = functools.partial(
-        run_straight, method="mine", choose=lambda dense, settings, kept, _: top_rows(dense.masks, kept)
-    )
+    mine = functools.partial(run_straight, method="mine", choose=lambda dense, kept, _: top_rows(dense.masks, kept))
     monkeypatch.setitem(METHODS, "mine", mine)
     done = sweep(grid({**STUDY, "method": ["mine"], "densities": [0.5]}), tmp_path / "study")
     (result,) = done.results

@@ -1,3 +1,5 @@
+import contextlib
+import errno
 import json
 import os
 import signal
@@ -10,6 +12,7 @@ import torch
 from tests.runs.conftest import contents, without_seconds
 
 from tombola import imp, models
+from tombola.isolation import torch_threads
 from tombola.runs import ImpSettings, run_imp
 from tombola.ticket import load_ticket
 from tombola.training import evaluate, load_model
@@ -45,7 +48,7 @@ def call(folder, settings, after=None, operation=None):
     if started == 0:
         if operation:
             killed_at(*operation)
-        run_imp(folder, digits, settings)
+        run_imp(folder, digits, settings, checkpoint=0.02)
         os._exit(0)
     if after is not None:
         time.sleep(after)
@@ -55,7 +58,7 @@ def call(folder, settings, after=None, operation=None):
 for name, recipe in recipes.items():
     recipe["exclude"] = tuple(recipe.get("exclude", ()))
     job = f"{place}/killed-{name}", ImpSettings("mlp:64-8-10", densities=densities, **recipe)
-    operations = [draw.choice([("replace", 5), ("fsync", 11)]) for _ in range(kills)]
+    operations = [draw.choice([("replace", 9), ("fsync", 19)]) for _ in range(kills)]
     statuses = [call(*job, operation=(function, draw.randint(1, most))) for function, most in operations]
     statuses += [call(*job, after=draw.uniform(0.01, 0.15)) for _ in range(kills)]
     outcomes[name] = [*statuses, call(*job), call(f"{place}/whole-{name}", job[1])]
@@ -81,7 +84,7 @@ def test_a_run_that_is_killed_again_and_again_is_the_one_that_was_not(killed, na
     assert outcomes[name][:KILLS] == [signal.SIGKILL] * KILLS  # at a file operation; later ones at some instant
     broken, straight = contents(place / f"killed-{name}"), contents(place / f"whole-{name}")
     assert broken.keys() == straight.keys()
-    assert len(straight) == 9 * 3 + 4
+    assert len(straight) == 9 * 3 + 4 + (name == "weights")  # the state at the rewind point
     for path, content in straight.items():
         assert broken[path] == content, path
 
@@ -219,3 +222,177 @@ def test_seconds_add_up_and_nothing_else_moves(tmp_path, digits, settings):
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert without_seconds(lines) == without_seconds(result["levels"])
     assert [line["level"] for line in lines] == [0, 1, 2, 3]
+
+
+# A caller's own loop, and a process that is killed in it: what it trains follows from its arguments alone.
+OWN_LOOP = """
+import os, signal, sys, time
+from pathlib import Path
+import torch
+from torch import nn
+from tombola import imp
+from tombola.data import load
+from tombola.masks import bake_
+from tombola.runs import Task, run_levels
+from tombola.schedules import given
+from tombola.training import evaluate
+
+digits = load("digits")
+x, y = digits.train()
+net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+draw = torch.Generator().manual_seed(0)
+for parameter in net.parameters():
+    nn.init.normal_(parameter, std=0.1, generator=draw)
+calls, last = 0, int(sys.argv[2])
+
+def train(model, masks, *, start, stop, generator):
+    global calls
+    calls += 1
+    if calls > last:
+        os.kill(os.getpid(), signal.SIGKILL)
+    sys.stdout.write("trained\\n")
+    import copy
+    model = copy.deepcopy(model)
+    for _ in range(start, stop):
+        chosen = torch.randperm(len(x), generator=generator)[:64]
+        gradients = torch.autograd.grad(nn.functional.cross_entropy(model(x[chosen]), y[chosen]), model.parameters())
+        for parameter, gradient in zip(model.parameters(), gradients):
+            parameter.data.sub_(0.1 * gradient)
+        bake_(model, masks)
+    return model
+
+task = Task(net, train, lambda model: evaluate(model, *digits.test()))
+levels = lambda train, done: imp.imp(net, train, stop=25, schedule=given((0.5, 0.25, 0.1)), after=done.last)
+run_levels(Path(sys.argv[1]), {"rate": 0.1}, task, levels)
+"""
+
+
+def own_loop(folder, last):
+    words, environment = [str(folder), str(last)], {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", OWN_LOOP, *words], capture_output=True, text=True, env=environment)
+    return done.returncode, done.stdout.count("trained")
+
+
+def test_a_callers_own_loop_goes_on_from_the_level_where_it_was_killed(tmp_path):
+    assert own_loop(tmp_path / "whole", 9) == (0, 4)
+    assert own_loop(tmp_path / "killed", 2) == (-signal.SIGKILL, 2)
+    assert own_loop(tmp_path / "killed", 1) == (-signal.SIGKILL, 1)
+    assert own_loop(tmp_path / "killed", 9) == (0, 1)
+    assert own_loop(tmp_path / "killed", 9) == (0, 0)
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupted(after):
+    """SGD that is interrupted before a step of the whole run."""
+    from tombola.training import sgd
+
+    done = [0]
+
+    def made(*arguments, **named):
+        def optimiser(parameters):
+            plain = sgd(*arguments, **named)(parameters)
+            plain.register_step_pre_hook(count)
+            return plain
+
+        return optimiser
+
+    def count(*_):
+        done[0] += 1
+        if done[0] > after:
+            raise Interrupted
+
+    return made
+
+
+def steps_done(monkeypatch, call, after=10**9):
+    """How many steps a call trains before it is interrupted, or in all."""
+    done, real = [0], interrupted(after)
+
+    def made(*arguments, **named):
+        inner = real(*arguments, **named)
+
+        def optimiser(parameters):
+            plain = inner(parameters)
+            plain.register_step_post_hook(lambda *_: done.__setitem__(0, done[0] + 1))
+            return plain
+
+        return optimiser
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tombola.training._optimisers.sgd", made)
+        with contextlib.suppress(Interrupted):
+            call()
+    return done[0]
+
+
+@pytest.mark.parametrize("checkpoint", [0.0, 3600.0])
+def test_a_run_goes_on_within_a_level_and_from_its_rewind_point(tmp_path, digits, settings, monkeypatch, checkpoint):
+    settings = replace(settings, rewind=5, momentum=0.9)  # steps 5, then 20 - 5 in each of 4 levels
+    run_imp(tmp_path / "whole", digits, settings)
+
+    def call():
+        run_imp(tmp_path / "run", digits, settings, checkpoint=checkpoint)
+
+    assert steps_done(monkeypatch, call, after=5 + 15 + 7) == 27
+    done = steps_done(monkeypatch, call)
+    assert done == 5 + 4 * 15 - (27 if checkpoint == 0.0 else 20)  # of the second level all seven steps, or none
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+
+
+def test_a_damaged_state_is_said_and_its_level_begins_again(tmp_path, digits, settings, monkeypatch):
+    def call():
+        run_imp(tmp_path / "run", digits, settings, checkpoint=0.0)
+
+    steps_done(monkeypatch, call, after=30)
+    state = tmp_path / "run" / "training.safetensors"
+    state.write_bytes(state.read_bytes()[:-1])
+    with pytest.warns(RuntimeWarning, match="training.safetensors is damaged"):
+        call()
+    run_imp(tmp_path / "whole", digits, settings)
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+
+
+def test_a_full_disk_ends_the_run_and_the_same_call_goes_on(tmp_path, digits, settings, monkeypatch):
+    real, left = os.fsync, [30]
+
+    def filling(handle):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", filling)
+        with pytest.raises(OSError, match="the disk is full"):
+            run_imp(tmp_path / "run", digits, settings)
+    assert 0 < len(list((tmp_path / "run").glob("levels/*/level.json"))) < 4
+    run_imp(tmp_path / "run", digits, settings)
+    run_imp(tmp_path / "whole", digits, settings)
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+
+
+def test_another_number_of_threads_is_refused_unless_it_is_asked_for(tmp_path, digits, monkeypatch):
+    (tmp_path / "wide_nets.py").write_text(
+        "from torch import nn\n"
+        "def conv():\n"
+        "    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 10))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    settings = ImpSettings("wide_nets:conv", steps=4, densities=(0.5,))
+    with torch_threads(2):
+        run_imp(tmp_path / "run", digits, settings)
+    with torch_threads(1):
+        with pytest.raises(ValueError, match="threads is 2 there, 1 here"):
+            run_imp(tmp_path / "run", digits, settings)
+        run_imp(tmp_path / "other", digits, replace(settings, threads=2))
+    with torch_threads(3):
+        run_imp(tmp_path / "other", digits, replace(settings, threads=2))
+    small = replace(settings, model="mlp:64-8-10")
+    with torch_threads(2):
+        run_imp(tmp_path / "small", digits, small)
+    with torch_threads(1):  # which a small network has in any case
+        run_imp(tmp_path / "small", digits, small)

@@ -17,6 +17,13 @@ class Reset(StrEnum):
     FINE_TUNING = "fine-tuning"
 
 
+class Descent(StrEnum):
+    """The optimisers by name."""
+
+    SGD = "sgd"
+    ADAM = "adam"
+
+
 DataName = Annotated[str, Argument(metavar="DATA", help="digits, mnist, a path, ...; see `tombola list data`.")]
 NetworkName = Annotated[
     str, Argument(metavar="MODEL", help="lenet-300-100, mlp:784-500-10, ...; see `tombola list models`.")
@@ -45,7 +52,35 @@ ByLayer = Annotated[bool, Option("--by-layer", help="Every layer keeps the same 
 Exclude = Annotated[
     list[str] | None, Option(metavar="NAME", help="A parameter that stays dense, as fc3.weight; may be repeated.")
 ]
-LearningRate = Annotated[float, Option(metavar="X", help="Of stochastic gradient descent, the same at every step.")]
-Momentum = Annotated[float, Option(metavar="X", help="Likewise.")]
-BatchSize = Annotated[int, Option(min=1, metavar="N", help="Examples per step.")]
+LinearTo = Annotated[
+    float | None, Option(metavar="X", help="Density of the last level, each pruning as many weights; not --factor.")
+]
+OptimiserName = Annotated[Descent, Option("--optimiser", metavar="NAME", help="sgd, or adam (AdamW).")]
+LearningRate = Annotated[float, Option(metavar="X", help="Of the optimiser.")]
+Momentum = Annotated[float, Option(metavar="X", help="Of sgd.")]
+WeightDecay = Annotated[float, Option(metavar="X", help="Of the optimiser.")]
+RateName = Annotated[
+    str,
+    Option("--rate", metavar="NAME", help="Over a run: constant, cosine, or stepwise:0.5,0.75 (tenths from there)."),
+]
+WarmUp = Annotated[int, Option(min=0, metavar="N", help="Steps in which the rate rises from zero.")]
+Clip = Annotated[float | None, Option(metavar="X", help="The largest norm of the gradient of all kept weights.")]
+BatchSize = Annotated[int, Option(min=1, metavar="N", help="Examples per step, of all processes together.")]
+Bfloat16 = Annotated[bool, Option("--bfloat16", help="Forwards with 8 bits of mantissa: faster on some machines.")]
+Threads = Annotated[
+    int | None, Option(min=1, metavar="N", help="Of the CPU. Default: 1 for small networks, else all; part of the run.")
+]
+Checkpoint = Annotated[
+    float, Option(min=0, metavar="SECONDS", help="Between two savings of a level in training; no part of the run.")
+]
 Seed = Annotated[int, Option(metavar="N", help="Of initial weights and all that training draws.")]
+Track = Annotated[
+    list[str] | None,
+    Option("--track", metavar="NAME", help="Show levels in tensorboard, wandb or mlflow too; may be repeated."),
+]
+MlflowAddress = Annotated[
+    str | None,
+    Option(
+        "--mlflow-address", metavar="URL", help="Of a server. Default: MLFLOW_TRACKING_URI, or a file beside the run."
+    ),
+]

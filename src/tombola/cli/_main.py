@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from typing import Annotated, NoReturn, cast
 
@@ -20,7 +21,7 @@ from ._explain import explain
 from ._imp import imp
 from ._info import info
 from ._list import list_names
-from ._output import discard_output, write
+from ._output import discard_output, silence, write
 from ._recommend import recommend
 from ._runs import runs
 from ._sweep import sweep
@@ -101,6 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     os.environ.setdefault(
         "OMP_WAIT_POLICY", "PASSIVE"
     )  # before torch loads: waiting threads sleep, on busy machines too
+    if os.environ.get("RANK", "0") != "0":  # of several processes that a launcher started, the first one speaks
+        silence()
+    warnings.showwarning = _note
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = app(words or ["--help"], prog_name="tombola", standalone_mode=False)
@@ -119,6 +123,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if code == INTERRUPTED:
         _stop(STOPPED, INTERRUPTED)
     sys.exit(code if isinstance(code, int) else DONE)
+
+
+def _note(message: Warning | str, category: type[Warning], *_: object) -> None:
+    """A warning in one line; those of other libraries about themselves are left out."""
+    if not issubclass(category, DeprecationWarning | FutureWarning | PendingDeprecationWarning):
+        sys.stderr.write(f"tombola: note: {' '.join(str(message).split())}\n")
 
 
 def _said(error: BaseException) -> str:

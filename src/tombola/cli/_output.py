@@ -43,6 +43,12 @@ def discard_output() -> None:
     os.close(nowhere)
 
 
+def silence() -> None:
+    """From now on neither standard output nor standard error goes anywhere."""
+    discard_output()
+    os.dup2(sys.stdout.fileno(), sys.stderr.fileno())
+
+
 def print_json(record: Mapping[str, Any]) -> None:
     """One JSON object on standard output, and nothing else; numbers that are not finite become null."""
     write(json.dumps(_plain(record), allow_nan=False) + "\n")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from . import _sweep_options as options
+from ._imp_options import Track
 from ._options import AsJson, find_factories_here
 from ._output import print_json, print_next, print_table, shown
 from ._progress import progress
@@ -21,13 +22,14 @@ ALWAYS = ("method", "density", "seeds", "accuracy")  # columns; others are there
 FORESEEN = ("cell", "method", "data", "model", "seed")
 
 
-def sweep(
+def sweep(  # noqa: PLR0913 - one parameter for each option
     study: options.StudyPath,
     output: options.Folder = None,
     engine: options.EngineName = options.SweepEngine.IN_PROCESS,
     ray_address: options.RayAddress = None,
     workers: options.WorkerCount = None,
     threads: options.Threads = 1,
+    track: Track = None,
     dry_run: options.DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -46,7 +48,7 @@ def sweep(
         raise ValueError("name the folder for the runs with -o, or ask for a list of them with --dry-run")
     for cell in wanted.cells:
         find_factories_here(cell.settings.model)
-    done = _swept(wanted, output, who)
+    done = _swept(wanted, output, who, tuple(track or ()))
     _print(wanted, output, done, as_json)
     if done.failed:
         count = f"{len(done.failed)} of {len(done.results)} cells failed"
@@ -54,7 +56,12 @@ def sweep(
         raise typer.Exit(SOME_FAILED)
 
 
-def _swept(wanted: Study, output: Path, who: Any) -> SweepResult:  # noqa: ANN401 - Workers, which loads torch
+def _swept(
+    wanted: Study,
+    output: Path,
+    who: Any,  # noqa: ANN401 - Workers, which loads torch
+    trackers: tuple[str, ...],
+) -> SweepResult:
     """What `runs.sweep` makes of a study, with progress shown."""
     from tombola.runs import sweep
 
@@ -66,7 +73,7 @@ def _swept(wanted: Study, output: Path, who: Any) -> SweepResult:  # noqa: ANN40
             levels = f"{event.levels} level{'' if event.levels == 1 else 's'}"
             bar.reach(event.done, event.of, f"{levels}{last}{' FAILED' if failed else ''}")
 
-        return sweep(wanted.cells, output, workers=who, on_event=report)
+        return sweep(wanted.cells, output, workers=who, trackers=trackers, on_event=report)
 
 
 def _print_cells(wanted: Study, as_json: bool) -> None:

@@ -98,6 +98,9 @@ class _Cluster:
             packed = self.ray.get(reference)
         except self.ray.exceptions.RayTaskError as error:
             raise error.cause from error
+        except self.ray.exceptions.RayError as error:
+            error.number = number  # of the block that was lost
+            raise
         result, items = pickle.loads(packed)
         yield number, result
         workers.progress(items)

@@ -109,13 +109,15 @@ def imp(  # noqa: PLR0913 - one for each part of the algorithm
     masks = _everything(model, prunable(model) if names is None else names)
     total = sum(mask.numel() for mask in masks.values())
     counts = (schedule or geometric(20))(total)
+    first = 0 if after is None else _behind(after, counts)
+    if first == len(counts):
+        return
     remembered = copy.deepcopy(model)
     if rewind.step:
         remembered = train(model, {}, start=0, stop=rewind.step, generator=_generator(seed, -1))
-    begin = Begin(remembered, rewind.step, stop)
-    trained, first = remembered, 0
+    begin, trained = Begin(remembered, rewind.step, stop), remembered
     if after is not None:
-        masks, trained, first = _continued(after, counts)
+        masks, trained = after.masks, after.model
     for number, kept in enumerate(counts[first:], first):
         generator = _generator(seed, number)
         if number:
@@ -132,11 +134,11 @@ def _everything(model: nn.Module, names: Sequence[str]) -> Masks:
     return {name: torch.ones_like(parameters[name], dtype=torch.bool) for name in names}
 
 
-def _continued(after: Level, counts: list[int]) -> tuple[Masks, nn.Module, int]:
-    """What is known behind a finished level, and the number of the next one."""
+def _behind(after: Level, counts: list[int]) -> int:
+    """The number of the level behind a finished one."""
     if not (after.number < len(counts) and counts[after.number] == after.kept):
         raise ValueError(f"level {after.number} with {after.kept} weights is none of this run, which keeps {counts}")
-    return after.masks, after.model, after.number + 1
+    return after.number + 1
 
 
 def _masked(model: nn.Module, masks: Masks) -> nn.Module:

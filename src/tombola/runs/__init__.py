@@ -10,7 +10,8 @@ from ._mlflow import MLflow
 from ._named_tracker import named_tracker
 from ._run_cell import run_cell
 from ._run_folder import RunFolder
-from ._run_imp import ImpRun, run_imp
+from ._run_imp import run_imp
+from ._run_levels import Finished, ImpRun, Task, run_levels
 from ._straight import one_shot, random_masks, run_straight
 from ._study import Study, read_study
 from ._summary import summarise
@@ -23,6 +24,7 @@ __all__ = [
     "METHODS",
     "Cell",
     "CellResult",
+    "Finished",
     "FoundRun",
     "ImpRun",
     "ImpSettings",
@@ -34,6 +36,7 @@ __all__ = [
     "Study",
     "SweepEvent",
     "SweepResult",
+    "Task",
     "TensorBoard",
     "Tracker",
     "WeightsAndBiases",
@@ -48,6 +51,7 @@ __all__ = [
     "remove_runs",
     "run_cell",
     "run_imp",
+    "run_levels",
     "run_straight",
     "summarise",
     "sweep",

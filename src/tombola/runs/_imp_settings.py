@@ -8,8 +8,17 @@ from typing import Any
 
 from tombola.data import DataSet
 from tombola.imp import Rewind, fine_tuning, learning_rate, weights
-from tombola.schedules import Schedule, geometric, given
-from tombola.training import default_epochs
+from tombola.schedules import Schedule, geometric, given, linear
+from tombola.training import (
+    Hardware,
+    Optimiser,
+    Rate,
+    Trainer,
+    default_epochs,
+    named_optimiser,
+    named_rate,
+    warmed_up,
+)
 
 RESETS = ("weights", "learning-rate", "fine-tuning")
 
@@ -24,14 +33,22 @@ class ImpSettings:
         levels: how often is pruned.
         factor: the fraction of weights that every level keeps of the level before.
         densities: of the levels after the first, instead of `levels` and `factor`.
+        linear_to: the density of the last level, where every level prunes the same number; instead of `factor`.
         reset: "weights", "learning-rate" or "fine-tuning".
         rewind: the step that weights go back to; only with "weights".
         retrain: steps of every level after the first; default: `steps`; not with "weights".
         by_layer: whether every layer keeps the same share.
         exclude: names of parameters that stay dense.
-        learning_rate: of stochastic gradient descent, the same at every step.
-        momentum: likewise.
+        optimiser: "sgd" or "adam" (AdamW).
+        learning_rate: its own; `rate` makes multiples of it.
+        momentum: of "sgd".
+        weight_decay: of kept weights; pruned ones are zero anyway.
+        rate: over a whole run: "constant", "cosine", or "stepwise:0.5,0.75", a tenth from each of these fractions on.
+        warm_up: steps in which the rate rises from zero.
+        clip: the largest norm of the gradient of all kept weights.
         batch_size: examples per step.
+        bfloat16: whether forwards are computed with 8 bits of mantissa.
+        threads: of the CPU; default: one for a small network without convolutions, else as many as torch is set to.
         seed: of the initial weights, and of all that training draws.
 
     Raises:
@@ -47,26 +64,38 @@ class ImpSettings:
     levels: int = 20
     factor: float = 0.8
     densities: tuple[float, ...] | None = None
+    linear_to: float | None = None
     reset: str = "weights"
     rewind: int = 0
     retrain: int | None = None
     by_layer: bool = False
     exclude: tuple[str, ...] = ()
+    optimiser: str = "sgd"
     learning_rate: float = 0.1
     momentum: float = 0.0
+    weight_decay: float = 0.0
+    rate: str = "constant"
+    warm_up: int = 0
+    clip: float | None = None
     batch_size: int = 128
+    bfloat16: bool = False
+    threads: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch_size < 1:
             raise ValueError(f"steps and batch_size must be at least 1, got {self.steps} and {self.batch_size}")
-        if not (0 < self.learning_rate < math.inf and 0 <= self.momentum < 1):
-            got = f"{self.learning_rate} and {self.momentum}"
-            raise ValueError(f"the learning rate must be positive and finite and momentum in [0, 1), got {got}")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads must be at least 1, got {self.threads}")
         if not 0 <= self.seed < 2**64:
             raise ValueError(f"seed must be an integer from 0 to 2**64 - 1, got {self.seed}")
+        if self.linear_to is not None and self.densities is not None:
+            raise ValueError("densities say what each level keeps; leave linear_to out")
+        if self.warm_up < 0 or (self.clip is not None and not 0 < self.clip < math.inf):
+            raise ValueError(f"warm_up is 0 or more and clip positive, got {self.warm_up} and {self.clip}")
         self._check_reset()
-        self.schedule()
+        for checked in (self.schedule, self._optimiser, self._rate):
+            checked()
 
     def _check_reset(self) -> None:
         if self.reset not in RESETS:
@@ -81,7 +110,32 @@ class ImpSettings:
 
     def schedule(self) -> Schedule:
         """How many weights each level keeps."""
-        return geometric(self.levels, factor=self.factor) if self.densities is None else given(self.densities)
+        if self.densities is not None:
+            return given(self.densities)
+        if self.linear_to is not None:
+            return linear(self.levels, density=self.linear_to)
+        return geometric(self.levels, factor=self.factor)
+
+    def trainer(self, data: DataSet) -> Trainer:
+        """The training loop."""
+        return Trainer(
+            data,
+            self.steps,
+            batch_size=self.batch_size,
+            optimiser=self._optimiser(),
+            rate=self._rate(),
+            clip=self.clip,
+            hardware=Hardware(bfloat16=self.bfloat16),
+        )
+
+    def _optimiser(self) -> Optimiser:
+        return named_optimiser(
+            self.optimiser, self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay
+        )
+
+    def _rate(self) -> Rate:
+        rate = named_rate(self.rate, self.steps)
+        return warmed_up(rate, self.warm_up) if self.warm_up else rate
 
     def way(self) -> Rewind:
         """What a level begins with."""
@@ -92,9 +146,13 @@ class ImpSettings:
         return fine_tuning(self.steps if self.retrain is None else self.retrain)
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as JSON data; those that say nothing are null."""
-        silent = {} if self.densities is None else {"levels": None, "factor": None}
-        return {**asdict(self), **silent}
+        """The settings as JSON data; those that say nothing are null. How many threads it comes to, the run records."""
+        silent = (
+            ("factor",) if self.linear_to is not None else ("levels", "factor") if self.densities is not None else ()
+        )
+        whole = {**asdict(self), **dict.fromkeys(silent)}
+        del whole["threads"]
+        return whole
 
 
 def default_steps(data: DataSet, batch_size: int) -> int:

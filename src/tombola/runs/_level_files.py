@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tombola.training import load_model, save_model
 from ._run_folder import LEVELS, RunFolder
 
 WEIGHTS, TICKET, RECORD = "weights.safetensors", "level.ticket", "level.json"
+TRAINING, REWIND = "training.safetensors", "rewind.safetensors"
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class LevelRecord:
 
 
 NUMBERS = {name: int if name in {"level", "kept", "step"} else float for name in LevelRecord.__dataclass_fields__}
-WHOLE = {**NUMBERS, "configuration": str, "sha256": {WEIGHTS: str, TICKET: str}}
+WHOLE = {**NUMBERS, "configuration": str, "pruned": [str], "sha256": {WEIGHTS: str, TICKET: str}}
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,17 +61,27 @@ class LevelFiles:
 
     Args:
         run: the open folder.
-        data: what is trained on; its scaling goes into the files of weights.
-        name: of the model, as `tombola.models.build` takes it.
+        data: what is trained on; its scaling goes into the files of weights. None for plain state dicts.
+        name: of the model, as `tombola.models.build` takes it; likewise.
     """
 
     run: RunFolder
-    data: DataSet
-    name: str
+    data: DataSet | None = None
+    name: str | None = None
 
     def folder(self, number: int) -> Path:
         """Where the files of a level are."""
         return self.run.path / LEVELS / f"{number:02d}"
+
+    @property
+    def training(self) -> Path:
+        """The state of the level that is trained; gone when it is finished."""
+        return self.run.path / TRAINING
+
+    @property
+    def rewind(self) -> Path:
+        """The state of training at the rewind point."""
+        return self.run.path / REWIND
 
     def save(self, level: Level) -> None:
         """Writes weights and ticket; the level is there once `finish` has been called too.
@@ -82,28 +94,39 @@ class LevelFiles:
         save_model(folder / WEIGHTS, level.model, name=self.name, data=self.data)
         Ticket.from_masks(level.begun, level.masks).save(folder / TICKET)
 
-    def finish(self, record: LevelRecord) -> None:
-        """Writes a level's record, with the hashes of its other files."""
+    def finish(self, record: LevelRecord, pruned: Sequence[str]) -> None:
+        """Writes a level's record, with the hashes of its other files.
+
+        Args:
+            record: of the level.
+            pruned: the names of the parameters that have masks.
+        """
         folder = self.folder(record.level)
         hashes = {name: _sha256(folder / name) for name in (WEIGHTS, TICKET)}
-        content = {**asdict(record), "configuration": self.run.sha256, "sha256": hashes}
+        content = {**asdict(record), "configuration": self.run.sha256, "pruned": list(pruned), "sha256": hashes}
         self.run.write(str((folder / RECORD).relative_to(self.run.path)), content)
+        self.training.unlink(missing_ok=True)
 
     def finished(self) -> list[LevelRecord]:
         """The records of the levels that are there, from 0 up to the first that is not."""
         records: list[LevelRecord] = []
-        while (record := self._record(len(records))) is not None:
-            records.append(record)
+        while (content := self._content(len(records))) is not None:
+            records.append(LevelRecord(**{name: content[name] for name in NUMBERS}))
         return records
 
-    def load(self, record: LevelRecord, model: nn.Module, names: list[str]) -> Level:
+    def load(self, record: LevelRecord, model: nn.Module) -> Level:
         """A finished level, so that `imp(..., after=level)` goes on behind it.
 
         Args:
             record: of the level.
             model: of the same build. Buffers of `begun` are its own: a ticket holds parameters alone.
-            names: the parameters that are pruned.
+
+        Raises:
+            ValueError: if the level is not there, or not whole.
         """
+        content = self._content(record.level)
+        if content is None:
+            raise ValueError(f"level {record.level} is not there, or not whole, in {self.run.path}")
         folder = self.folder(record.level)
         trained = load_model(folder / WEIGHTS, model).model.train(model.training)
         ticket = load_ticket(folder / TICKET)
@@ -111,11 +134,11 @@ class LevelFiles:
         with torch.no_grad():
             for name, parameter in begun.named_parameters():
                 parameter.copy_(torch.tensor(ticket.values[name]).view_as(parameter))
-        kept = {name: masks[name] for name in names}
+        kept = {name: masks[name] for name in content["pruned"]}
         return Level(record.level, record.kept, record.density, kept, begun, trained, record.step)
 
-    def _record(self, number: int) -> LevelRecord | None:
-        """The record of a level; None if the level is not there, not whole, or of another configuration."""
+    def _content(self, number: int) -> dict[str, Any] | None:
+        """What the record of a level says; None if the level is not there, not whole, or of another configuration."""
         folder = self.folder(number)
         try:
             content: dict[str, Any] = strict_json((folder / RECORD).read_text(encoding="utf-8"), "its text")
@@ -124,9 +147,7 @@ class LevelFiles:
         except (OSError, ValueError):
             return None
         expected = {"level": number, "configuration": self.run.sha256, "sha256": hashes}
-        if any(content[name] != value for name, value in expected.items()):
-            return None
-        return LevelRecord(**{name: content[name] for name in NUMBERS})
+        return None if any(content[name] != value for name, value in expected.items()) else content
 
 
 def _sha256(path: Path) -> str:

@@ -17,7 +17,8 @@ from tombola.data import DataSet
 
 from ._imp_settings import RESETS, ImpSettings
 from ._level_files import LevelRecord
-from ._run_imp import ImpRun, run_imp
+from ._run_imp import run_imp
+from ._run_levels import ImpRun
 from ._straight import one_shot, random_masks
 
 

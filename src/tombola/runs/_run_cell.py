@@ -17,7 +17,7 @@ from ._cell import Cell
 from ._level_files import LevelRecord
 from ._methods import METHODS
 from ._named_tracker import named_tracker
-from ._run_imp import ImpRun
+from ._run_levels import ImpRun
 from ._tracking import tracked
 
 EXPECTED = (TombolaError, ValueError, OSError, ImportError, FloatingPointError, MemoryError)

@@ -1,12 +1,9 @@
-"""Iterative magnitude pruning in a folder: every level is saved, and a run that was interrupted goes on."""
+"""Iterative magnitude pruning in a folder, of a named model on a data set."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -14,28 +11,17 @@ from torch import nn
 
 from tombola import imp
 from tombola.data import DataSet
+from tombola.imp import Level, Train
+from tombola.isolation import torch_threads
 from tombola.models import build
-from tombola.training import evaluate
+from tombola.training import Evaluation, evaluate, fingerprint, is_small
 
 from ._imp_settings import ImpSettings
-from ._level_files import LevelFiles, LevelRecord
-from ._run_folder import RunFolder
-from ._timed_training import TimedTraining
+from ._level_files import LevelRecord
+from ._run_levels import Finished, ImpRun, Task, run_levels
 
-
-@dataclass(frozen=True)
-class ImpRun:
-    """A finished run.
-
-    Attributes:
-        levels: the records of its levels.
-        seconds: that all of them took, in however many calls.
-        seconds_outside_training: those in which nothing was trained or evaluated.
-    """
-
-    levels: tuple[LevelRecord, ...]
-    seconds: float
-    seconds_outside_training: float
+OnLevel = Callable[[LevelRecord, int], object]
+PruningLevels = Callable[[nn.Module, Train, Finished, dict[str, Any]], Iterator[Level]]
 
 
 def run_imp(
@@ -43,19 +29,21 @@ def run_imp(
     data: DataSet,
     settings: ImpSettings,
     *,
-    on_level: Callable[[LevelRecord, int], object] | None = None,
+    checkpoint: float = 60.0,
+    on_level: OnLevel | None = None,
 ) -> ImpRun:
     """The levels of a run, trained if they are not in the folder yet, each saved when it is done.
 
-    The same call after an interruption, at whatever moment, goes on behind the last level that was saved; weights,
-    masks and accuracies are then bit for bit those of a run without interruption, on the same machine. A run that is
-    there already is read, and nothing is trained.
+    The same call after an interruption, at whatever moment, goes on where the run was saved last, within a level or
+    behind it; weights, masks and accuracies are then bit for bit those of a run without interruption, on the same
+    machine. A run that is there already is read, and nothing is trained.
 
     Args:
         folder: `config.json`, `levels/NN/` with `weights.safetensors`, `level.ticket` and `level.json`,
             `metrics.jsonl` with a line for each level, and `result.json` at the end.
         data: trained on `x_train`, evaluated on `x_test`.
         settings: all the rest that the outcome depends on.
+        checkpoint: seconds between two savings of a level in training.
         on_level: called with the record of each level that is there, and how many there will be.
 
     Raises:
@@ -71,81 +59,77 @@ def run_imp(
         >>> [record.kept for record in run.levels]
         [1480, 740, 148]
     """
-    started = time.perf_counter()
-    net = build(
-        settings.model,
-        input_shape=data.input_shape,
-        classes=data.classes,
-        generator=torch.Generator().manual_seed(settings.seed),
-    )
+    return run_pruning(folder, data, settings, checkpoint=checkpoint, on_level=on_level)
+
+
+def run_pruning(
+    folder: str | os.PathLike[str],
+    data: DataSet,
+    settings: ImpSettings,
+    *,
+    method: str | None = None,
+    levels: PruningLevels | None = None,
+    checkpoint: float = 60.0,
+    on_level: OnLevel | None = None,
+) -> ImpRun:
+    """The same for another way from level to level.
+
+    Args:
+        folder: as that of `run_imp`.
+        data: likewise.
+        settings: likewise.
+        method: the name of the way, part of the configuration; None for `run_imp`'s.
+        levels: from a network, a training loop, the levels that are there and the arguments of `imp.imp` to the levels
+            behind them.
+        checkpoint: as that of `run_imp`.
+        on_level: likewise.
+    """
+    generator = torch.Generator().manual_seed(settings.seed)
+    net = build(settings.model, input_shape=data.input_shape, classes=data.classes, generator=generator)
     last = int(data.y_train.argmax())
     evaluate(net, data.scaling(data.x_train[last : last + 1]), data.y_train[last : last + 1])  # they fit together
-    names = imp.prunable(net, exclude=settings.exclude)
-    parameters = dict(net.named_parameters())
-    of = len(settings.schedule()(sum(parameters[name].numel() for name in names)))
-    with RunFolder.opened(folder, _configuration(net, data, settings)) as run:
-        files = LevelFiles(run, data, settings.model)
-        records = files.finished()[:of]
-        for record in records:
-            _report(on_level, record, of)
-        if len(records) < of:
-            after = files.load(records[-1], net, names) if records else None
-            timed = TimedTraining(settings, data, level=len(records), started=started)
-            for level in imp.imp(net, timed, **_arguments(settings, names), after=after):
-                records.append(_saved(files, level, timed))
-                run.write("metrics.jsonl", *map(asdict, records))
-                _report(on_level, records[-1], of)
-        run.write("metrics.jsonl", *map(asdict, records))
-        result = ImpRun(
-            tuple(records),
-            sum(record.seconds for record in records),
-            sum(record.seconds_outside_training for record in records),
+    arguments = _arguments(net, settings)
+    of = len(settings.schedule()(sum(dict(net.named_parameters())[name].numel() for name in arguments["names"])))
+    configuration = _configuration(net, data, settings) | ({} if method is None else {"method": method})
+    x, y = data.test()
+
+    def measured(model: nn.Module) -> Evaluation:
+        with torch_threads(1 if is_small(model) else None):
+            return evaluate(model, x, y)
+
+    with torch_threads(settings.threads):
+        return run_levels(
+            folder,
+            configuration,
+            Task(net, settings.trainer(data), measured, data, settings.model),
+            lambda train, done: (levels or _onwards)(net, train, done, arguments),
+            checkpoint=checkpoint,
+            on_level=None if on_level is None else lambda record: on_level(record, of),
         )
-        run.write("result.json", {**asdict(result), "configuration": run.sha256})
-    return result
 
 
-def _arguments(settings: ImpSettings, names: list[str]) -> dict[str, Any]:
+def _onwards(net: nn.Module, train: Train, done: Finished, arguments: dict[str, Any]) -> Iterator[Level]:
+    return imp.imp(net, train, **arguments, after=done.last)
+
+
+def _arguments(net: nn.Module, settings: ImpSettings) -> dict[str, Any]:
+    """Those of `imp.imp`."""
     return {
         "stop": settings.steps,
         "schedule": settings.schedule(),
         "rewind": settings.way(),
         "prune": imp.by_layer if settings.by_layer else imp.everywhere,
-        "names": names,
+        "names": imp.prunable(net, exclude=settings.exclude),
         "seed": settings.seed,
     }
 
 
 def _configuration(net: nn.Module, data: DataSet, settings: ImpSettings) -> dict[str, Any]:
     """All that the outcome depends on; data and initial weights by their hashes."""
-    tensors = [data.x_train, data.y_train, data.x_test, data.y_test]
+    tensors = {"x_train": data.x_train, "y_train": data.y_train, "x_test": data.x_test, "y_test": data.y_test}
     return {
         **settings.to_json(),
         "data": data.name,
-        "data_sha256": _sha256(dict(enumerate(tensors)), str(data.scaling.metadata())),
-        "weights_sha256": _sha256(net.state_dict()),
+        "data_sha256": fingerprint(tensors, str(data.scaling.metadata())),
+        "weights_sha256": fingerprint(net.state_dict()),
     }
-
-
-def _sha256(tensors: dict[Any, torch.Tensor], text: str = "") -> str:
-    digest = hashlib.sha256(text.encode())
-    for name, tensor in tensors.items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _report(on_level: Callable[[LevelRecord, int], object] | None, record: LevelRecord, of: int) -> None:
-    if on_level is not None:
-        on_level(record, of)
-
-
-def _saved(files: LevelFiles, level: imp.Level, timed: TimedTraining) -> LevelRecord:
-    """The record of a level that is now in its folder."""
-    found = timed.evaluated(level.model)
-    files.save(level)
-    record = LevelRecord(
-        level.number, level.kept, level.density, found.accuracy, found.loss, level.step, *timed.split()
-    )
-    files.finish(record)
-    return record

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import nn
 
 from tombola import imp
 from tombola.data import DataSet
+from tombola.imp import Level, Train
 from tombola.masks import Masks
-from tombola.models import build
 
 from ._imp_settings import ImpSettings
-from ._level_files import LevelFiles, LevelRecord
-from ._run_folder import RunFolder
-from ._run_imp import ImpRun, _arguments, _configuration, _report, _saved
-from ._timed_training import TimedTraining
+from ._run_imp import OnLevel, run_pruning
+from ._run_levels import Finished, ImpRun
 
-OnLevel = Callable[[LevelRecord, int], object]
-Choose = Callable[[imp.Level, ImpSettings, int, torch.Generator], Masks]
+Choose = Callable[[Level, int, torch.Generator], Masks]
 
 
 def one_shot(
@@ -50,7 +46,15 @@ def one_shot(
         >>> [record.kept for record in run.levels]
         [1480, 740, 148]
     """
-    return run_straight(folder, data, settings, method="one-shot", choose=_largest, on_level=on_level)
+    prune = imp.by_layer if settings.by_layer else imp.everywhere
+    return run_straight(
+        folder,
+        data,
+        settings,
+        method="one-shot",
+        choose=lambda dense, kept, _: prune(dense.model, dense.masks, kept),
+        on_level=on_level,
+    )
 
 
 def random_masks(
@@ -77,7 +81,11 @@ def random_masks(
         >>> [record.kept for record in run.levels]
         [1480, 740]
     """
-    return run_straight(folder, data, settings, method="random", choose=_random, on_level=on_level)
+
+    def choose(dense: Level, kept: int, generator: torch.Generator) -> Masks:
+        return imp.shuffled(imp.by_layer(dense.model, dense.masks, kept), generator=generator)
+
+    return run_straight(folder, data, settings, method="random", choose=choose, on_level=on_level)
 
 
 def run_straight(
@@ -96,69 +104,23 @@ def run_straight(
         data: trained on `x_train`, evaluated on `x_test`.
         settings: all the rest that the outcome depends on, but for the method.
         method: its name; part of the configuration.
-        choose: `(level 0, settings, how many weights stay, generator)` to masks of the parameters that level 0 has
-            masks of. `begun` of level 0 is at initialisation or the rewind point, `model` is trained.
+        choose: `(level 0, how many weights stay, generator)` to masks of the parameters that level 0 has masks of.
+            `begun` of level 0 is at initialisation or the rewind point, `model` is trained. The generator follows from
+            the seed and the number.
         on_level: as that of `run_imp`.
-
-    Raises:
-        ValueError: if settings, data and folder do not fit together.
-        OSError: if another process works in the folder, or it cannot be written.
-        FloatingPointError: if training diverges.
-
-    Example:
-        >>> import tempfile
-        >>> from tombola.data import load
-        >>> def smallest(dense, settings, kept, generator):
-        ...     sizes = {name: dense.model.get_parameter(name).detach().abs() for name in dense.masks}
-        ...     return select.top({name: -size for name, size in sizes.items()}, kept)
-        >>> from tombola import select
-        >>> settings, folder = ImpSettings("mlp:64-20-10", steps=50, densities=(0.5,)), tempfile.mkdtemp()
-        >>> run = run_straight(f"{folder}/run", load("digits"), settings, method="smallest", choose=smallest)
-        >>> run.levels[1].kept
-        740
     """
-    started = time.perf_counter()
-    generator = torch.Generator().manual_seed(settings.seed)
-    net = build(settings.model, input_shape=data.input_shape, classes=data.classes, generator=generator)
-    names = imp.prunable(net, exclude=settings.exclude)
-    of = len(settings.schedule()(sum(net.get_parameter(name).numel() for name in names)))
-    with RunFolder.opened(folder, {**_configuration(net, data, settings), "method": method}) as run:
-        files = LevelFiles(run, data, settings.model)
-        records = files.finished()[:of]
-        for record in records:
-            _report(on_level, record, of)
-        if len(records) < of:
-            dense = [files.load(record, net, names) for record in records[:1]]
-            after = files.load(records[-1], net, names) if records else None
-            timed = TimedTraining(settings, data, level=len(records), started=started)
 
-            def prune(model: nn.Module, masks: Masks, kept: int) -> Masks:
-                return choose(dense[0], settings, kept, _generator(settings.seed, kept))
+    def levels(net: nn.Module, train: Train, done: Finished, arguments: dict[str, Any]) -> Iterator[Level]:
+        dense = [done[0]] if done else []
 
-            for level in imp.imp(net, timed, **{**_arguments(settings, names), "prune": prune}, after=after):
-                dense = dense or [level]
-                records.append(_saved(files, level, timed))
-                run.write("metrics.jsonl", *map(asdict, records))
-                _report(on_level, records[-1], of)
-        return _finished(run, records)
+        def prune(model: nn.Module, masks: Masks, kept: int) -> Masks:
+            return choose(dense[0], kept, _generator(settings.seed, kept))
 
+        for level in imp.imp(net, train, **{**arguments, "prune": prune}, after=done.last):
+            dense = dense or [level]
+            yield level
 
-def _finished(run: RunFolder, records: list[LevelRecord]) -> ImpRun:
-    """The run whose levels are all there, written down."""
-    seconds = sum(record.seconds for record in records), sum(record.seconds_outside_training for record in records)
-    result = ImpRun(tuple(records), *seconds)
-    run.write("metrics.jsonl", *map(asdict, records))
-    run.write("result.json", {**asdict(result), "configuration": run.sha256})
-    return result
-
-
-def _largest(dense: imp.Level, settings: ImpSettings, kept: int, generator: torch.Generator) -> Masks:
-    prune = imp.by_layer if settings.by_layer else imp.everywhere
-    return prune(dense.model, dense.masks, kept)
-
-
-def _random(dense: imp.Level, settings: ImpSettings, kept: int, generator: torch.Generator) -> Masks:
-    return imp.shuffled(imp.by_layer(dense.model, dense.masks, kept), generator=generator)
+    return run_pruning(folder, data, settings, method=method, levels=levels, on_level=on_level)
 
 
 def _generator(seed: int, kept: int) -> torch.Generator:

@@ -1,18 +1,19 @@
-"""Training and evaluation that know how long they took, and what to say when they diverge."""
+"""Training of the levels of a run: timed, kept while it goes on, and with a place to name when it diverges."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import nn
 
-from tombola.data import DataSet
-from tombola.isolation import torch_threads
+from tombola.imp import Level, Train
 from tombola.masks import Masks
-from tombola.training import Evaluation, Trainer, evaluate, is_small, sgd
+from tombola.training import Checkpoint, Evaluation, Trainer, by_first
 
-from ._imp_settings import ImpSettings
+from ._level_files import LevelFiles, LevelRecord
 
 ADVICE = "try a smaller learning rate"
 
@@ -21,16 +22,18 @@ class TimedTraining:
     """The training loop of a run, as `imp` calls it.
 
     Args:
-        settings: of the run.
-        data: trained and evaluated on.
+        train: the loop itself.
+        measure: how good a trained model is.
+        files: where levels are saved.
         level: the one that comes first.
-        started: when its clock began, in the seconds of `time.perf_counter`.
+        seconds: between two savings of a level in training.
     """
 
-    def __init__(self, settings: ImpSettings, data: DataSet, *, level: int, started: float) -> None:
-        rate = sgd(settings.learning_rate, momentum=settings.momentum)
-        self._train = Trainer(data, settings.steps, batch_size=settings.batch_size, optimiser=rate)
-        self._data, self._level, self._split, self._busy = data, level, started, 0.0
+    def __init__(
+        self, train: Train, measure: Callable[[nn.Module], Evaluation], files: LevelFiles, *, level: int, seconds: float
+    ) -> None:
+        self._train, self._measure, self._files, self._level, self._seconds = train, measure, files, level, seconds
+        self._split, self._busy = time.perf_counter(), 0.0
 
     def __call__(
         self, model: nn.Module, masks: Masks, *, start: int, stop: int, generator: torch.Generator
@@ -42,8 +45,9 @@ class TimedTraining:
         """
         began = time.perf_counter()
         place = f"level {self._level}" if masks else "before the rewind point"
+        train = self._kept(self._train, is_level=bool(masks))
         try:
-            trained = self._train(model, masks, start=start, stop=stop, generator=generator)
+            trained = train(model, masks, start=start, stop=stop, generator=generator)
         except FloatingPointError as error:
             raise FloatingPointError(f"{place}: {error}") from error
         if not all(bool(parameter.isfinite().all()) for parameter in trained.parameters()):
@@ -51,16 +55,28 @@ class TimedTraining:
         self._busy += time.perf_counter() - began
         return trained
 
-    def evaluated(self, model: nn.Module) -> Evaluation:
-        """Accuracy and loss on the test set."""
-        began = time.perf_counter()
-        with torch_threads(1 if is_small(model) else None):
-            found = evaluate(model, *self._data.test())
-        self._busy += time.perf_counter() - began
-        return found
+    def _kept(self, train: Train, *, is_level: bool) -> Train:
+        """The loop, with its state saved now and then if it can be; that of the rewind point stays for good."""
+        if not (isinstance(train, Trainer) and train.is_resumable):
+            return train
+        path = self._files.training if is_level else self._files.rewind
+        return replace(train, checkpoint=Checkpoint(path, self._seconds, last=not is_level))
 
-    def split(self) -> tuple[float, float]:
-        """The level ends: its seconds, and those in which nothing was trained or evaluated."""
-        now, busy = time.perf_counter(), self._busy
-        seconds, self._split, self._busy, self._level = now - self._split, now, 0.0, self._level + 1
-        return seconds, seconds - busy
+    def recorded(self, level: Level) -> LevelRecord:
+        """The record of a level that is now in its folder."""
+        began = time.perf_counter()
+        found = self._measure(level.model)
+        self._busy += time.perf_counter() - began
+
+        def saved() -> LevelRecord:
+            self._files.save(level)
+            now = time.perf_counter()
+            seconds = now - self._split
+            figures = (level.number, level.kept, level.density, found.accuracy, found.loss, level.step)
+            record = LevelRecord(*figures, seconds, seconds - self._busy)
+            self._files.finish(record, list(level.masks))
+            return record
+
+        record = by_first(saved)
+        self._split, self._busy, self._level = time.perf_counter(), 0.0, self._level + 1
+        return record

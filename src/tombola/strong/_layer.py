@@ -23,6 +23,10 @@ LAWS = ("uniform", "normal", "signed_constant", "looks_linear")
 LISTED = 1000  # failures that are reported one by one
 
 
+def silent(count: int) -> None:
+    """Progress of which nobody hears; a function of the module, so that it can be sent to other processes."""
+
+
 @dataclass(frozen=True)
 class TargetLayer:
     """One layer to be built, with its tolerance resolved.
@@ -163,7 +167,7 @@ class Recipe:
     source: Source
     solver: Solver
     threads: int | None = None
-    progress: Progress = lambda _: None
+    progress: Progress = silent
     parent: Parent = Parent()
     engine: Engine = in_process
     store: Path | None = None

@@ -17,10 +17,14 @@ from tombola.training._load_model import SavedModel as SavedModel
 from tombola.training._load_model import load_model as load_model
 from tombola.training._optimisers import Optimiser as Optimiser
 from tombola.training._optimisers import adam as adam
+from tombola.training._optimisers import named_optimiser as named_optimiser
 from tombola.training._optimisers import sgd as sgd
+from tombola.training._processes import by_first as by_first
+from tombola.training._processes import processes as processes
 from tombola.training._rates import Rate as Rate
 from tombola.training._rates import constant as constant
 from tombola.training._rates import cosine as cosine
+from tombola.training._rates import named_rate as named_rate
 from tombola.training._rates import stepwise as stepwise
 from tombola.training._rates import warmed_up as warmed_up
 from tombola.training._save_model import save_model as save_model

@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from tombola.files import atomic_write
+from tombola.training._save_model import with_sorted_header
 
 FORMAT = "tombola-training-1"
 
@@ -101,7 +102,7 @@ class Keeper:
         said = {"format": FORMAT, "begun": self.begun, "step": str(state.step), "done": str(state.done)}
         said["sha256"] = fingerprint(tensors, json.dumps(said, sort_keys=True))
         with atomic_write(self.checkpoint.path) as file:
-            file.write(save(tensors, metadata=said))
+            file.write(with_sorted_header(save(tensors, metadata=said)))
         self._written = time.perf_counter()
 
     def read(self) -> State | None:

@@ -72,3 +72,35 @@ def warmed_up(rate: Rate, steps: int) -> Rate:
     if steps < 1:
         raise ValueError(f"a rise has at least one step, got {steps}")
     return lambda step: rate(step) * min(1.0, (step + 1) / steps)
+
+
+def named_rate(name: str, steps: int) -> Rate:
+    """A rate by its name, as in settings and on the command line.
+
+    Args:
+        name: "constant", "cosine", or "stepwise:0.5,0.75", a tenth from each of these fractions of the run on.
+        steps: of the run.
+
+    Raises:
+        ValueError: for another name, or fractions that do not ascend within (0, 1).
+
+    Example:
+        >>> [round(named_rate("stepwise:0.5,0.75", 160)(step), 6) for step in (79, 80, 120)]
+        [1.0, 0.1, 0.01]
+    """
+    kind, _, rest = name.partition(":")
+    if kind == "stepwise":
+        return stepwise([round(fraction * steps) for fraction in _fractions(name, rest)])
+    if name not in {"constant", "cosine"}:
+        raise ValueError(f"the rate is constant, cosine or stepwise:0.5,0.75, got {name!r}")
+    return constant() if name == "constant" else cosine(steps)
+
+
+def _fractions(name: str, text: str) -> list[float]:
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or not all(0 < fraction < 1 for fraction in found):
+        raise ValueError(f"a stepwise rate names fractions of the run in (0, 1), as in stepwise:0.5,0.75; got {name!r}")
+    return found

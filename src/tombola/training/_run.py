@@ -15,6 +15,7 @@ from tombola.training._hardware import Hardware
 from tombola.training._inspect import device_of
 from tombola.training._keep_pruned import keep_pruned_
 from tombola.training._optimisers import Optimiser
+from tombola.training._processes import processes
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Enforce = Callable[[torch.optim.Optimizer, nn.Module, Masks], object]
@@ -51,6 +52,7 @@ class Run:
     ) -> None:
         from accelerate import Accelerator
 
+        processes()  # first: it finds those that train on CPUs, too
         self.accelerator, self.hardware = Accelerator(), hardware or Hardware()
         self._loss, self._clip = loss, clip
         self._silent = masks if enforce is keep_pruned_ else {}  # whose pruned gradients are of no use
@@ -142,6 +144,8 @@ class Run:
         if self.accelerator.num_processes > 1:
             for value in model.state_dict().values():  # statistics of batch norm are each process's own
                 torch.distributed.broadcast(value, 0)
+            self.model = self._forward = model
+            self.accelerator.free_memory()  # what wraps a model holds on to the group of processes
         for module, other in zip(model.modules(), like.modules(), strict=True):
             module.training = other.training
         return model.to(device_of(like), memory_format=torch.contiguous_format)

@@ -15,8 +15,12 @@ from tombola.files import atomic_write
 FORMAT = "tombola-model-1"
 
 
-def save_model(path: str | os.PathLike[str], model: nn.Module, *, name: str, data: DataSet) -> None:
+def save_model(
+    path: str | os.PathLike[str], model: nn.Module, *, name: str | None = None, data: DataSet | None = None
+) -> None:
     """Writes a model with its name, the name of its data and the scaling of its inputs; `load_model` is the inverse.
+
+    Without a name or data it writes a plain state dict, and `load_model` has to be told the model.
 
     The file is either the old one or the whole new one, see `tombola.files.atomic_write`. Parameters and buffers are
     stored in full, tied ones once for each name.
@@ -41,7 +45,14 @@ def save_model(path: str | os.PathLike[str], model: nn.Module, *, name: str, dat
         ('mlp:64-5-10', 'digits', 16.0, True)
     """
     tensors = {key: value.detach().cpu().clone().contiguous() for key, value in model.state_dict().items()}
-    metadata = {
+    metadata = {} if name is None or data is None else _metadata(name, data)
+    content = with_sorted_header(save(tensors, metadata=metadata))
+    with atomic_write(path) as file:
+        file.write(content)
+
+
+def _metadata(name: str, data: DataSet) -> dict[str, str]:
+    return {
         "format": FORMAT,
         "tombola_version": _version(),
         "model": name,
@@ -50,12 +61,9 @@ def save_model(path: str | os.PathLike[str], model: nn.Module, *, name: str, dat
         "classes": str(data.classes),
         **data.scaling.metadata(),
     }
-    content = _with_sorted_header(save(tensors, metadata=metadata))
-    with atomic_write(path) as file:
-        file.write(content)
 
 
-def _with_sorted_header(content: bytes) -> bytes:
+def with_sorted_header(content: bytes) -> bytes:
     """The same safetensors file with its header in the order of the keys, so that equal models make equal files."""
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()

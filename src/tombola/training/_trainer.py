@@ -20,6 +20,7 @@ from tombola.training._hardware import Hardware
 from tombola.training._inspect import check_fits, check_takes
 from tombola.training._keep_pruned import keep_pruned_
 from tombola.training._optimisers import Optimiser, sgd
+from tombola.training._processes import processes
 from tombola.training._rates import Rate, constant
 from tombola.training._run import Enforce, Loss, Run
 
@@ -78,6 +79,11 @@ class Trainer:
         if self.steps < 1 or self.batch_size < 1 or (self.clip is not None and not self.clip > 0):
             got = f"{self.steps}, {self.batch_size} and {self.clip}"
             raise ValueError(f"steps and batch_size must be at least 1 and clip positive, got {got}")
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether a checkpoint holds all that this training follows from: not if masks move or workers draw numbers."""
+        return self.enforce is keep_pruned_ and not self.hardware.workers
 
     def __call__(
         self, model: nn.Module, masks: Masks, *, start: int, stop: int, generator: torch.Generator
@@ -141,11 +147,9 @@ class Trainer:
         self, model: nn.Module, masks: Masks, start: int, stop: int, generator: torch.Generator
     ) -> Keeper | None:
         """What writes the checkpoint, if there is to be one."""
-        from accelerate import PartialState
-
-        if self.checkpoint is None or PartialState().num_processes > 1:
+        if self.checkpoint is None or processes().num_processes > 1:
             return None
-        if self.enforce is not keep_pruned_ or self.hardware.workers:
+        if not self.is_resumable:
             raise ValueError("a checkpoint holds no masks that move and no workers' random numbers; leave it out")
         parts = {f"model.{name}": value for name, value in model.state_dict().items()}
         parts |= {f"mask.{name}": mask for name, mask in masks.items()}
