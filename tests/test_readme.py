@@ -24,3 +24,13 @@ def test_verbs_of_the_readme_exist():
     shown = set(re.findall(r"bin/tombola (\w+)", README.read_text()))
     assert shown
     assert shown <= known
+
+
+def test_the_study_of_the_readme_is_that_of_the_page():
+    from tombola.runs import read_study
+
+    study = next(path for path in re.findall(r"tombola sweep (\S+)", README.read_text()))
+    text = (README.parent / study).read_text()
+    shown = (README.parent / "docs" / "sweeps.md").read_text().replace("    # for people; nothing depends on it", "")
+    assert text.partition("\n")[2] in shown
+    assert len(read_study(README.parent / study).cells) == 6

@@ -24,7 +24,7 @@ class Score(Protocol):
         """The scores of the masked parameters, in their shapes.
 
         Args:
-            model: at any weights; nothing of it changes: neither parameters, buffers, gradients, modes nor random state.
+            model: at any weights; none of its parameters, buffers, gradients, modes or random state changes.
             batches: inputs and targets on the model's device, read as often as needed; criteria without data read none.
             masks: of the parameters to be scored; pruned weights count as zero.
             loss: of outputs and targets, a mean over examples.
