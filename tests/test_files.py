@@ -140,3 +140,13 @@ def test_what_is_no_regular_file_is_left_alone(tmp_path):
         pass
     with pytest.raises(OSError, match="not a regular file"), atomic_write(os.devnull):
         pass
+
+
+def test_a_file_that_is_not_forced_to_the_disk_is_there_all_the_same(tmp_path, monkeypatch):
+    def refused(_):
+        raise AssertionError("it waited for the disk")
+
+    monkeypatch.setattr("os.fsync", refused)
+    with atomic_write(tmp_path / "notes.txt", forced=False) as file:
+        file.write(b"whole")
+    assert (tmp_path / "notes.txt").read_bytes() == b"whole"

@@ -20,7 +20,7 @@ NO_ROOM = {
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+def atomic_write(path: str | os.PathLike[str], *, forced: bool = True) -> Iterator[IO[bytes]]:
     """A binary file to write to; its content appears under `path` at once and complete when the block ends.
 
     The content goes to a temporary file in the same folder, is forced to the disk, and takes the place of the old
@@ -30,6 +30,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
     Args:
         path: where the file shall be. Its folder has to exist.
+        forced: whether to wait for the disk. Without it a power cut may take the file back to an old one, or spoil it.
 
     Yields:
         The open temporary file.
@@ -54,7 +55,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         with open(temporary, "xb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if forced:
+                os.fsync(file.fileno())
         if final.exists():
             shutil.copymode(final, temporary)
         os.replace(temporary, final)
@@ -64,7 +66,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
             reason = f"could not write it, {NO_ROOM[error.errno]}; what was there before is as it was"
             raise OSError(error.errno, reason, str(final)) from error
         raise
-    _sync_folder(final.parent)
+    if forced:
+        _sync_folder(final.parent)
 
 
 def _checked(path: str | os.PathLike[str]) -> Path:

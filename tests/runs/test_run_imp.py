@@ -357,7 +357,7 @@ def test_a_damaged_state_is_said_and_its_level_begins_again(tmp_path, digits, se
 
 
 def test_a_full_disk_ends_the_run_and_the_same_call_goes_on(tmp_path, digits, settings, monkeypatch):
-    real, left = os.fsync, [30]
+    real, left = os.fsync, [20]
 
     def filling(handle):
         left[0] -= 1

@@ -78,8 +78,13 @@ class RunFolder:
                 run.write(CONFIG, {"configuration": wanted, "sha256": sha256, "versions": _versions()})
             yield run
 
-    def write(self, name: str, *records: Mapping[str, Any]) -> None:
+    def write(self, name: str, *records: Mapping[str, Any], forced: bool = True) -> None:
         """Writes JSON objects to a file, a line each, atomically; a file that holds them already is left alone.
+
+        Args:
+            name: of the file in the folder.
+            records: one for each line.
+            forced: whether to wait for the disk, see `tombola.files.atomic_write`.
 
         Raises:
             OSError: if it cannot be written.
@@ -87,7 +92,7 @@ class RunFolder:
         path = self.path / name
         content = "".join(_canonical(record) + "\n" for record in records).encode()
         if not (path.is_file() and path.read_bytes() == content):
-            with atomic_write(path) as file:
+            with atomic_write(path, forced=forced) as file:
                 file.write(content)
 
 

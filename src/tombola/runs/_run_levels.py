@@ -139,7 +139,7 @@ def run_levels(
         timed = TimedTraining(task.train, task.measure, files, level=len(records), seconds=checkpoint)
         for level in levels(timed, Finished(files, list(records), task.model)):
             records.append(timed.recorded(level))
-            by_first(lambda: run.write("metrics.jsonl", *map(asdict, records)))
+            by_first(lambda: run.write("metrics.jsonl", *map(asdict, records), forced=False))  # the levels say it too
             told(records[-1])
         seconds = sum(record.seconds for record in records)
         result = ImpRun(tuple(records), seconds, sum(record.seconds_outside_training for record in records))
