@@ -5,6 +5,7 @@ import os
 import shutil
 
 import pytest
+import torch
 
 from tombola.cli._runs_list import COLUMNS
 from tombola.runs import RunFolder, grid, sweep
@@ -194,3 +195,22 @@ def test_a_removed_run_of_a_sweep_is_run_again(runs, tmp_path):
     done = sweep(grid(STUDY), tmp_path / "study")
     assert [result.is_new for result in done.results] == [True, False]
     assert (tmp_path / "study" / IMP / "levels" / "02" / "level.ticket").read_bytes() == before
+
+
+def test_a_run_of_ones_own_training_loop_is_listed_too(tombola, tmp_path):
+    from tombola import imp, models, schedules, training
+    from tombola.data import load
+    from tombola.runs import Task, run_levels
+
+    digits, net = load("digits"), models.build("mlp:64-6-10", generator=torch.Generator().manual_seed(0))
+    task = Task(net, training.Trainer(digits, 5), lambda model: training.evaluate(model, *digits.test()))
+    halved = schedules.given([0.5])
+    run_levels(
+        tmp_path / "own",
+        {"rate": 0.1},
+        task,
+        lambda train, done: imp.imp(net, train, stop=5, schedule=halved, after=done.last),
+    )
+    (run,) = tombola("runs", "list", "--json").record["runs"]
+    assert (run["run"], run["state"], run["levels"], run["of"], run["data"]) == ("own", "finished", 2, None, None)
+    assert tombola("runs", "list").code == 0

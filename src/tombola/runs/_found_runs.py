@@ -16,8 +16,6 @@ from tombola.ticket import check_json, strict_json
 from ._level_files import NUMBERS, LevelRecord
 from ._run_folder import CONFIG, LEVELS, LOCK, WHOLE, _locked
 
-DESCRIBED = {"data": str, "model": str, "reset": str, "seed": int}
-
 
 @dataclass(frozen=True)
 class FoundRun:
@@ -25,7 +23,8 @@ class FoundRun:
 
     Attributes:
         path: of the folder.
-        settings: its configuration; empty if `config.json` is damaged.
+        settings: its configuration, with entries of the caller's own after `run_levels`; empty if `config.json` is
+            damaged.
         levels: the records of the levels that `metrics.jsonl` has.
         state: "finished", "unfinished", "locked" while a process works there, or "damaged".
     """
@@ -133,7 +132,6 @@ def _settings(path: Path) -> dict[str, Any]:
     try:
         content = strict_json((path / CONFIG).read_text(encoding="utf-8"), "its text")
         check_json(content, WHOLE, "text")
-        check_json(content["configuration"], DESCRIBED, "configuration")
     except (OSError, ValueError):
         return {}
     return content["configuration"]
