@@ -6,8 +6,7 @@ from torch import nn
 
 from tombola import data, models
 from tombola.imp import barrier
-from tombola.training import Trainer, evaluate
-from tombola.training import reestimate_batch_norm_
+from tombola.training import Trainer, evaluate, reestimate_batch_norm_
 
 
 def net():
