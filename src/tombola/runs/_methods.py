@@ -17,6 +17,8 @@ from tombola.data import DataSet
 
 from ._imp_settings import RESETS, ImpSettings
 from ._level_files import LevelRecord
+from ._moving import MOVING
+from ._pruned import PRUNED
 from ._run_imp import run_imp
 from ._run_levels import ImpRun
 from ._straight import one_shot, random_masks
@@ -43,6 +45,8 @@ METHODS: dict[str, Method] = {
     "fine-tuning": run_imp,  # weights stay and are trained on
     "one-shot": one_shot,
     "random": random_masks,
+    **MOVING,  # from random masks of an ERK allocation: they stay, or move as SET, RigL and Top-KAST say
+    **PRUNED,  # before training, by a criterion
 }
 
 

@@ -114,7 +114,7 @@ def run_straight(
         dense = [done[0]] if done else []
 
         def prune(model: nn.Module, masks: Masks, kept: int) -> Masks:
-            return choose(dense[0], kept, _generator(settings.seed, kept))
+            return choose(dense[0], kept, mask_generator(settings.seed, kept))
 
         for level in imp.imp(net, train, **{**arguments, "prune": prune}, after=done.last):
             dense = dense or [level]
@@ -123,7 +123,7 @@ def run_straight(
     return run_pruning(folder, data, settings, method=method, levels=levels, on_level=on_level)
 
 
-def _generator(seed: int, kept: int) -> torch.Generator:
+def mask_generator(seed: int, kept: int) -> torch.Generator:
     """Random numbers for one mask: they follow from the seed and the number of weights that stay."""
     digest = hashlib.sha256(f"a mask of {kept} weights, seed {seed}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "little"))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import nn
 
 from tombola.imp import Level, Train
 from tombola.masks import Masks
-from tombola.training import Checkpoint, Evaluation, Trainer, by_first
+from tombola.training import Checkpoint, Enforce, Evaluation, Trainer, by_first
 
 from ._level_files import LevelFiles, LevelRecord
 
@@ -43,11 +44,21 @@ class TimedTraining:
         Raises:
             FloatingPointError: if loss or weights stop being finite; it names level and step.
         """
+        return self._trained(self._train, model, masks, start=start, stop=stop, generator=generator)
+
+    def under(self, enforce: Enforce) -> Train:
+        """The same loop, a `Trainer`, with masks held in force by something else, such as a method that moves them."""
+        assert isinstance(self._train, Trainer)
+        return partial(self._trained, replace(self._train, enforce=enforce))
+
+    def _trained(
+        self, train: Train, model: nn.Module, masks: Masks, *, start: int, stop: int, generator: torch.Generator
+    ) -> nn.Module:
         began = time.perf_counter()
         place = f"level {self._level}" if masks else "before the rewind point"
-        train = self._kept(self._train, is_level=bool(masks))
+        loop = self._kept(train, is_level=bool(masks))
         try:
-            trained = train(model, masks, start=start, stop=stop, generator=generator)
+            trained = loop(model, masks, start=start, stop=stop, generator=generator)
         except FloatingPointError as error:
             raise FloatingPointError(f"{place}: {error}") from error
         if not all(bool(parameter.isfinite().all()) for parameter in trained.parameters()):

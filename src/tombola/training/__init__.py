@@ -27,5 +27,6 @@ from tombola.training._rates import cosine as cosine
 from tombola.training._rates import named_rate as named_rate
 from tombola.training._rates import stepwise as stepwise
 from tombola.training._rates import warmed_up as warmed_up
+from tombola.training._run import Enforce as Enforce
 from tombola.training._save_model import save_model as save_model
 from tombola.training._trainer import Trainer as Trainer
