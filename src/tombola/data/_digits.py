@@ -15,7 +15,7 @@ def read_digits() -> dict[str, np.ndarray]:
     """
     from sklearn.datasets import load_digits
 
-    images, labels = load_digits(return_X_y=True)
+    images, labels = (np.asarray(part) for part in load_digits(return_X_y=True))
     images, labels = images.reshape(-1, 8, 8).astype(np.uint8), labels.astype(np.int64)
     keys = np.random.PCG64(0).random_raw(len(labels))  # the raw stream, which numpy promises not to change
     is_test = np.zeros(len(labels), bool)
