@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from . import scores
+    from .prune import prune
     from .random_source import Source, initialise
+    from .sketch import sketch
     from .strong import Ball, Box, Tolerance, construct, one_extra, two_layer
     from .subset_sum import lightest, nearest, sparsest
     from .ticket import Ticket
@@ -31,6 +34,9 @@ _HOMES = {
     "load": "ticket",
     "nearest": "subset_sum",
     "one_extra": "strong",
+    "prune": "prune",
+    "scores": "scores",
+    "sketch": "sketch",
     "sparsest": "subset_sum",
     "two_layer": "strong",
     "verify": "verification",
@@ -49,6 +55,9 @@ __all__ = [
     "load",
     "nearest",
     "one_extra",
+    "prune",
+    "scores",
+    "sketch",
     "sparsest",
     "two_layer",
     "verify",
@@ -60,6 +69,8 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'tombola' has no attribute {name!r}; it has {', '.join(__all__)}")
     home = import_module(f".{_HOMES[name]}", __name__)
+    if name == _HOMES[name]:  # a package, perhaps one that is called as its function is
+        return home
     value = getattr(home, "load_ticket" if name == "load" else name)
     globals()[name] = value
     return value

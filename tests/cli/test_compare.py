@@ -71,3 +71,30 @@ def test_rows_that_say_nothing_of_either_are_left_out(tombola, tmp_path):
     assert "solver" not in out
     assert "family" not in out
     assert "solver" in tombola("compare", "a", "a", "--json").out
+
+
+def test_each_weight_of_two_masked_tickets_is_compared_with_chance(tombola, tmp_path):
+    random = torch.Generator().manual_seed(2)
+    nets = [torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Linear(5, 3)) for _ in range(2)]
+    masks = [{f"{i}.weight": torch.rand(net[i].weight.shape, generator=random) < 0.7 for i in (0, 1)} for net in nets]
+    for name, net, mask in zip("ab", nets, masks, strict=True):
+        Ticket.from_masks(net, mask).save(tmp_path / name)
+    layers = tombola("compare", "a", "b", "--json").record["layers"]
+    assert list(layers) == ["0.weight", "1.weight"]  # biases are kept whole by both
+    for name, found in layers.items():
+        one, other = masks[0][name], masks[1][name]
+        both, counts = one & other, [int(one.sum()), int(other.sum())]
+        signs = [net.get_parameter(name).detach()[both].sign() for net in nets]
+        assert found["kept"] == counts
+        assert found["both"] == int(both.sum())
+        assert found["chance"] == pytest.approx(counts[0] * counts[1] / one.numel())
+        assert found["same_sign"] == pytest.approx(float((signs[0] == signs[1]).double().mean()))
+        assert found["same_sign"] < 1
+    out = tombola("compare", "a", "b").out
+    assert "kept by both, and by independent masks of the same size" in out
+    assert [line.split()[0] for line in out.splitlines()[-2:]] == ["0.weight", "1.weight"]
+
+
+def test_strong_tickets_are_not_compared_by_weights(made):
+    assert made("compare", "two.ticket", "one.ticket", "--json").record["layers"] is None
+    assert "by chance" not in made("compare", "two.ticket", "one.ticket").out

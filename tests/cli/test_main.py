@@ -11,6 +11,7 @@ import tombola as package
 VERBS = (
     "demo",
     "train",
+    "prune",
     "imp",
     "sweep",
     "construct",

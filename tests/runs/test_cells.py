@@ -167,7 +167,8 @@ def test_what_is_listed_twice_is_said_and_stands_there_once(tmp_path):
 def methods_done(tmp_path_factory):
     """A folder with a run of every method, and their records."""
     place = tmp_path_factory.mktemp("methods")
-    cells = grid({**STUDY, "method": list(METHODS), "densities": [0.5, 0.1]})
+    methods = [name for name in METHODS if not name.startswith("prune-")]  # those have a file of their own
+    cells = grid({**STUDY, "method": methods, "densities": [0.5, 0.1]})
     return place, {cell.method: run_cell(cell, place / cell.method) for cell in cells}
 
 

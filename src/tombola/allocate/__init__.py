@@ -9,6 +9,7 @@ References:
     [Evci2020] U. Evci, T. Gale, J. Menick, P. S. Castro, E. Elsen, "Rigging the lottery: making all tickets winners",
         ICML 2020.
     [Gale2019] T. Gale, E. Elsen, S. Hooker, "The state of sparsity in deep neural networks", 2019.
+    [Su2020] J. Su et al., "Sanity-checking pruning methods: random tickets can win the jackpot", NeurIPS 2020.
     [Liu2022] S. Liu et al., "The unreasonable effectiveness of random pruning", ICLR 2022.
     [Gadhikar2023] A. Gadhikar, S. Mukherjee, R. Burkholz, "Why random pruning is all we need to start sparse",
         ICML 2023.
@@ -25,6 +26,7 @@ from ._given import given
 from ._igq import igq
 from ._pyramid import pyramid
 from ._random_masks import random_masks
+from ._smart_ratios import smart_ratios
 from ._uniform import uniform
 from ._uniform_plus import uniform_plus
 
@@ -38,6 +40,7 @@ __all__ = [
     "igq",
     "pyramid",
     "random_masks",
+    "smart_ratios",
     "uniform",
     "uniform_plus",
 ]

@@ -29,9 +29,9 @@ def compare(
 
     tickets = [load_ticket(path) for path in (first, second)]
     described = [_described(ticket, path) for ticket, path in zip(tickets, (first, second), strict=True)]
-    overlap = _overlap(*tickets)
+    overlap, layers = _overlap(*tickets), _layers(*tickets)
     if as_json:
-        print_json({"first": described[0], "second": described[1], "overlap": overlap})
+        print_json({"first": described[0], "second": described[1], "overlap": overlap, "layers": layers})
         return
     rows: list[tuple[Any, ...]] = [
         (key.replace("_", " "), described[0][key], described[1][key])
@@ -40,6 +40,12 @@ def compare(
     ]
     rows.append(("edges kept by both / by either", "other parents" if overlap is None else overlap, ""))
     print_table("two tickets", rows, header=["", str(first), str(second)])
+    if layers:
+        header = ["weight", "kept", "kept", "by both", "by chance", "same sign"]
+        shared = [
+            [name, *each["kept"], each["both"], each["chance"], each["same_sign"]] for name, each in layers.items()
+        ]
+        print_table("kept by both, and by independent masks of the same size", shared, header=header)
 
 
 def _described(ticket: Ticket, path: Path) -> dict[str, Any]:
@@ -79,6 +85,30 @@ def _overlap(first: Ticket, second: Ticket) -> float | None:
             common = np.intersect1d(*edges, assume_unique=True).size
             both, either = both + common, either + edges[0].size + edges[1].size - common
     return both / max(1, either)
+
+
+def _layers(first: Ticket, second: Ticket) -> dict[str, Any] | None:
+    """What the masks of ordinary models share, for each parameter that one of them prunes; None for other tickets.
+
+    `chance` is the mean over independent random masks that keep as many. Signs are those of the saved values of weights
+    that both keep.
+    """
+    import numpy as np
+
+    if {first.kind, second.kind} != {"masked"}:
+        return None
+    masks, found = (first.masks(), second.masks()), {}
+    for name in masks[0].keys() & masks[1].keys():
+        one, other = masks[0][name], masks[1][name]
+        if one.shape != other.shape or bool((one & other).all()):
+            continue
+        both, kept = one & other, [int(one.sum()), int(other.sum())]
+        chance = kept[0] * kept[1] / one.numel()
+        found[name] = {"kept": kept, "both": int(both.sum()), "chance": chance, "same_sign": None}
+        if name in first.values and name in second.values and both.any():
+            signs = [np.sign(ticket.values[name].reshape(-1)[both.flatten().numpy()]) for ticket in (first, second)]
+            found[name]["same_sign"] = float((signs[0] == signs[1]).mean())
+    return {name: found[name] for name in first.tensors if name in found}
 
 
 def _edges(mask: Mask, start: int) -> np.ndarray:

@@ -22,6 +22,7 @@ from ._imp import imp
 from ._info import info
 from ._list import list_names
 from ._output import discard_output, silence, write
+from ._prune import prune
 from ._recommend import recommend
 from ._runs import runs
 from ._sweep import sweep
@@ -46,6 +47,7 @@ app = typer.Typer(
 VERBS = {
     demo: ("The main job on bundled data, from beginning to end.", "tombola demo --folder demo"),
     train: ("Train a target network.", "tombola train digits lenet-300-100 -o target.safetensors"),
+    prune: ("Prune a network before it is trained.", "tombola prune digits lenet-300-100 --density 0.1 -o init.ticket"),
     imp: ("Prune a network step by step while it trains.", "tombola imp digits lenet-300-100 -o run"),
     sweep: ("Run every combination of a study.", "tombola sweep study.yaml -o study"),
     construct: (

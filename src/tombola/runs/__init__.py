@@ -8,6 +8,7 @@ from ._level_files import LevelFiles, LevelRecord
 from ._methods import METHODS, Method
 from ._mlflow import MLflow
 from ._named_tracker import named_tracker
+from ._pruned import method_of, pruned_first, scoring_batches
 from ._run_cell import run_cell
 from ._run_folder import RunFolder
 from ._run_imp import run_imp
@@ -43,8 +44,10 @@ __all__ = [
     "default_steps",
     "find_runs",
     "grid",
+    "method_of",
     "named_tracker",
     "one_shot",
+    "pruned_first",
     "random_masks",
     "read_run",
     "read_study",
@@ -53,6 +56,7 @@ __all__ = [
     "run_imp",
     "run_levels",
     "run_straight",
+    "scoring_batches",
     "summarise",
     "sweep",
     "tracked",

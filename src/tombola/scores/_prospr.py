@@ -1,0 +1,119 @@
+"""ProsPr: how much the loss feels a weight after a few steps of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tombola.masks import Masks
+
+from ._masked import MaskedCopy, batch_loss, finite, gradients, inner_product, masked_copy, mean_gradients, numbers
+from ._score import Batches, Loss
+
+
+@dataclass(frozen=True)
+class InnerSteps:
+    """The steps of gradient descent through which `prospr` differentiates; the defaults are the published ones.
+
+    Attributes:
+        steps: how many; none makes `prospr` the same as `snip`.
+        learning_rate: of the steps.
+        momentum: as in torch's SGD, without dampening.
+
+    Raises:
+        ValueError: for a number out of range.
+
+    Example:
+        >>> InnerSteps(steps=5)
+        InnerSteps(steps=5, learning_rate=0.1, momentum=0.0)
+    """
+
+    steps: int = 3
+    learning_rate: float = 0.1
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.steps < 0 or self.learning_rate <= 0 or not 0 <= self.momentum < 1:
+            raise ValueError(f"steps >= 0, learning_rate > 0 and 0 <= momentum < 1 are wanted, got {self}")
+
+
+_PUBLISHED = InnerSteps()
+
+
+def prospr(
+    model: nn.Module,
+    batches: Batches,
+    *,
+    masks: Masks,
+    loss: Loss,
+    generator: torch.Generator,
+    inner: InnerSteps = _PUBLISHED,
+    first_order: bool = False,
+    batch_statistics: bool = False,
+) -> dict[str, Tensor]:
+    """The modulus of the derivative of the loss after training by a mask entry at the start [Alizadeh2022].
+
+    From `w_0 = mask * theta`, `w_(i+1) = w_i - rate * dL_i/dw_i` with the loss of one batch each, in turn; the score is
+    `|dL(w_M)/dmask|` with the mean loss over all batches. Biases and batch norm take the steps too, but not what is
+    frozen and not masked. Pruned weights stay at zero. With one batch, all steps and the last loss are on it, as in
+    the published code's default.
+
+    Exact: the steps are differentiated in full, unless `first_order` takes them as constants, `|theta * dL/dw_M|`.
+    Cost: what `snip` costs, and for each step several times a forward and backward of its batch. Memory: the graphs of
+    all M steps at once.
+
+    Args:
+        model: at the weights to be scored.
+        batches: inputs and targets.
+        masks: of the parameters to be scored; pruned weights score 0.
+        loss: of outputs and targets, a mean over examples.
+        generator: only of what the model itself draws in evaluation mode, usually nothing.
+        inner: the steps.
+        first_order: whether to leave out how the steps depend on the mask; then no graph is held.
+        batch_statistics: whether batch norm normalises by each batch, as in training.
+
+    Raises:
+        ValueError: for masks or batches that do not fit, none of either, or a loss or scores that are not finite, as
+            after steps that diverge.
+
+    Example:
+        >>> model = nn.Linear(1, 1, bias=False)
+        >>> _ = model.weight.data.copy_(torch.tensor([[2.0]]))
+        >>> masks, half = {"weight": torch.ones(1, 1, dtype=torch.bool)}, lambda out, y: ((out - y) ** 2).mean() / 2
+        >>> batches = [(torch.tensor([[1.0]]), torch.tensor([[0.0]]))]  # each step multiplies the weight by 1 - 0.1
+        >>> scores = prospr(model, batches, masks=masks, loss=half, generator=torch.Generator())
+        >>> round(scores["weight"].item(), 4), round(4 * 0.9**6, 4)
+        (2.1258, 2.1258)
+    """
+    trained = [name for name, value in model.named_parameters() if value.requires_grad and name not in masks]
+    with masked_copy(model, masks, generator, batch_statistics=batch_statistics) as copy:
+        start, parameters = copy.weights(), dict(copy.module.named_parameters())
+        entries = {name: torch.ones_like(weight).requires_grad_() for name, weight in start.items()}
+        begin = {name: entries[name] * weight for name, weight in start.items()}
+        begin |= {name: parameters[name].detach().requires_grad_() for name in trained}
+        end = _descended(copy, batches, loss, begin, inner, graph=not first_order)
+        slopes = mean_gradients(copy, batches, loss, end)
+        if first_order:
+            found = {name: weight * slopes[name] for name, weight in start.items()}
+        else:
+            reached = inner_product(end.values(), slopes.values())
+            found = dict(zip(entries, gradients(reached, entries), strict=True))
+    return finite({name: value.abs() for name, value in found.items()})
+
+
+def _descended(
+    copy: MaskedCopy, batches: Batches, loss: Loss, weights: dict[str, Tensor], inner: InnerSteps, *, graph: bool
+) -> dict[str, Tensor]:
+    """The weights after the steps; with `graph` they can be differentiated by those before."""
+    count, velocity = len(numbers(batches)), {name: torch.zeros_like(weight) for name, weight in weights.items()}
+    for step in range(inner.steps):
+        if not graph:
+            weights = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
+        _, value = batch_loss(copy, batches, loss, weights, step % count)
+        for name, slope in zip(weights, gradients(value, weights, graph=graph), strict=True):
+            kept = torch.where(copy.masks[name], slope, 0) if name in copy.masks else slope
+            velocity[name] = inner.momentum * velocity[name] + kept
+        weights = {name: weight - inner.learning_rate * velocity[name] for name, weight in weights.items()}
+    return weights
