@@ -26,5 +26,5 @@ def test_counts_fall_by_the_factor_and_seeds_are_said():
     for run in RECORD["runs"]:
         kept = [level["kept"] for level in run["levels"]]
         assert all(after == int(0.8 * before + 1e-9) for before, after in pairwise(kept))
-    words = {1: "one seed", 2: "two seeds", 3: "three seeds", 5: "five seeds"}
+    words = {1: "one seed", 2: "two seeds", 3: "three seeds", 4: "four seeds", 5: "five seeds"}
     assert words[len(RECORD["runs"])] in (STUDY / "README.md").read_text()
