@@ -28,3 +28,10 @@ def test_counts_fall_by_the_factor_and_seeds_are_said():
         assert all(after == int(0.8 * before + 1e-9) for before, after in pairwise(kept))
     words = {1: "one seed", 2: "two seeds", 3: "three seeds", 4: "four seeds", 5: "five seeds"}
     assert words[len(RECORD["runs"])] in (STUDY / "README.md").read_text()
+
+
+def test_the_front_page_says_the_same():
+    front = (STUDY.parents[1] / "README.md").read_text()
+    for number in (0, 10, 15, 20):
+        accuracy = RECORD["table"][f"level {number}"]["accuracy"]
+        assert f"{accuracy['mean']:.2f} ± {accuracy['ci95']:.2f} %" in front
