@@ -133,6 +133,7 @@ def test_ways_to_make_a_step_faster(name, shape, report):
 
 
 @pytest.mark.skipif(SMOKE, reason="compiling takes a minute")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
 def test_a_compiled_step(report):
     """Steps of a compiled ResNet-20 beside those of one that is not, once it is compiled."""
     generator = torch.Generator().manual_seed(0)

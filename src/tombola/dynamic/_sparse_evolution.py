@@ -38,7 +38,8 @@ def sparse_evolution(
         ValueError: for a number out of range.
 
     Example:
-        >>> model = torch.nn.Linear(10, 10)
+        >>> model = torch.nn.Linear(10, 10, bias=False)
+        >>> _ = torch.nn.init.normal_(model.weight, generator=torch.Generator().manual_seed(1))
         >>> optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
         >>> method = sparse_evolution(steps=100, every=5, generator=torch.Generator().manual_seed(0))
         >>> dynamic = method(optimiser, model, {"weight": torch.eye(10, dtype=torch.bool)})
