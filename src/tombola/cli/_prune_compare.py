@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from . import _sweep
 from ._options import seeded
+from ._sweeping import SOME_FAILED, print_summary, swept
 
 if TYPE_CHECKING:
     from tombola.data import DataSet
@@ -111,7 +111,7 @@ def compare_criteria(wanted: Comparison, folder: Path, as_json: bool) -> None:
     from tombola.engines import Workers
 
     study = wanted.study()
-    done = _sweep._swept(study, folder, Workers(1), ())
-    _sweep._print(study, folder, done, as_json)
+    done = swept(study, folder, Workers(1), ())
+    print_summary(study, folder, done, as_json)
     if done.failed:
-        raise typer.Exit(_sweep.SOME_FAILED)
+        raise typer.Exit(SOME_FAILED)

@@ -12,7 +12,8 @@ from torch import nn
 
 from tombola.masks import Masks, check_masks, count, kept_count
 
-from ._imp import Level, Prune, Train, _generator, _masked
+from ._imp import Level, Prune, Train
+from ._level_start import level_generator, masked_copy
 from ._prunable import everywhere
 
 
@@ -96,10 +97,10 @@ def sculpt(
     before, total = count(masks), sum(mask.numel() for mask in masks.values())
     if not masks or (kept := kept_count(total, density)) >= before:
         raise ValueError(f"{before} of {total} weights are kept at first; a density of {density} leaves none to prune")
-    begun = _masked(model, masks)
-    trained = cyclic(train, cycles)(begun, masks, start=0, stop=stop, generator=_generator(seed, 0))
+    begun = masked_copy(model, masks)
+    trained = cyclic(train, cycles)(begun, masks, start=0, stop=stop, generator=level_generator(seed, 0))
     first = Level(0, before, before / total, masks, begun, trained, stop)
     pruned = prune(trained, masks, kept)
-    begun = _masked(trained, pruned)
-    trained = train(begun, pruned, start=0, stop=stop, generator=_generator(seed, 1))
+    begun = masked_copy(trained, pruned)
+    trained = train(begun, pruned, start=0, stop=stop, generator=level_generator(seed, 1))
     return first, Level(1, kept, kept / total, pruned, begun, trained, stop)

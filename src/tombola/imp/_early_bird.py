@@ -17,7 +17,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from tombola.masks import Masks, kept_count
 from tombola.select import top
 
-from ._imp import Train, _generator
+from ._imp import Train
+from ._level_start import level_generator
 from ._mask_distance import mask_distance
 from ._prunable import everywhere, prunable
 
@@ -144,7 +145,7 @@ def early_bird(
     """
     if epoch < 1 or stop < 1:
         raise ValueError(f"an epoch and a run have at least one step, got {epoch} and {stop}")
-    generator, masks, distances, reached = _generator(seed, 0), [], [], 0
+    generator, masks, distances, reached = level_generator(seed, 0), [], [], 0
     while reached < stop:
         begin, reached = reached, min(reached + epoch, stop)
         model = train(model, {}, start=begin, stop=reached, generator=generator)

@@ -15,9 +15,10 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import nn
 
-from tombola.masks import Masks, bake_
+from tombola.masks import Masks
 from tombola.schedules import Schedule, geometric
 
+from ._level_start import level_generator, masked_copy
 from ._prunable import everywhere, parameters_with, prunable
 from ._rewind import Begin, Rewind, weights
 
@@ -114,16 +115,16 @@ def imp(  # noqa: PLR0913 - one for each part of the algorithm
         return
     remembered = copy.deepcopy(model)
     if rewind.step:
-        remembered = train(model, {}, start=0, stop=rewind.step, generator=_generator(seed, -1))
+        remembered = train(model, {}, start=0, stop=rewind.step, generator=level_generator(seed, -1))
     begin, trained = Begin(remembered, rewind.step, stop), remembered
     if after is not None:
         masks, trained = after.masks, after.model
     for number, kept in enumerate(counts[first:], first):
-        generator = _generator(seed, number)
+        generator = level_generator(seed, number)
         if number:
             masks = prune(trained, masks, kept)
             begin = rewind.begin(remembered, trained, stop, generator)
-        begun = _masked(begin.model, masks)
+        begun = masked_copy(begin.model, masks)
         trained = train(begun, masks, start=begin.start, stop=begin.stop, generator=generator)
         yield Level(number, kept, kept / total, masks, begun, trained, begin.stop)
 
@@ -139,16 +140,3 @@ def _behind(after: Level, counts: list[int]) -> int:
     if not (after.number < len(counts) and counts[after.number] == after.kept):
         raise ValueError(f"level {after.number} with {after.kept} weights is none of this run, which keeps {counts}")
     return after.number + 1
-
-
-def _masked(model: nn.Module, masks: Masks) -> nn.Module:
-    copied = copy.deepcopy(model)
-    bake_(copied, masks)
-    return copied
-
-
-def _generator(seed: int, level: int) -> torch.Generator:
-    """The random numbers of a level; those of -1 train the dense network up to the rewind point."""
-    drawn = torch.Generator().manual_seed(seed)
-    seeds = torch.randint(2**62, (level + 2,), generator=drawn)
-    return torch.Generator().manual_seed(int(seeds[-1]))

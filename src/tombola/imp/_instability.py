@@ -19,7 +19,8 @@ from torch import nn
 from tombola.masks import Masks, check_masks
 
 from ._barrier import Barrier
-from ._imp import Train, _generator, _masked
+from ._imp import Train
+from ._level_start import level_generator, masked_copy
 
 STABLE = 0.02  # [Frankle2020]: two per cent of error
 LEVEL = 0.95  # of the interval
@@ -138,11 +139,11 @@ def instability(
         raise ValueError(f"there is at least one pair of copies, got {pairs}")
     masks = masks or {}
     check_masks(masks, dict(model.named_parameters()))
-    dense, reached, generator = copy.deepcopy(model), 0, _generator(seed, -1)
+    dense, reached, generator = copy.deepcopy(model), 0, level_generator(seed, -1)
     for step in steps:
         if step > reached:
             dense, reached = train(dense, {}, start=reached, stop=step, generator=generator), step
-        trained = partial(train, _masked(dense, masks), masks, start=step, stop=stop)
+        trained = partial(train, masked_copy(dense, masks), masks, start=step, stop=stop)
         noises = _noises(seed, step, 2 * pairs)
         yield Instability(
             step,
