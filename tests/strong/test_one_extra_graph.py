@@ -282,7 +282,7 @@ def test_norms_of_layers_on_copies_bound_the_matrix_norm(limit, monkeypatch):
 
 
 def test_a_sparse_convolutional_target():
-    # 32 channels of which a tenth of the taps is there, as large as the networks of [Burkholz2022b]
+    # 32 channels of which a tenth of the taps is there, as large as the networks of [BurkholzConv2022]
     net = nn.Sequential(nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1))
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():

@@ -25,6 +25,8 @@ References:
         effective sparsity", JMLR 24, 2023.
     [Iurada2024] L. Iurada, M. Ciccone, T. Tommasi, "Finding lottery tickets in vision models via data-driven spectral
         foresight pruning", CVPR 2024.
+    [Pham2023] H. Pham, T. A. Ta, S. Liu, L. Xiang, D. Le, H. Wen, L. Tran-Thanh, "Towards data-agnostic pruning at
+        initialization: what makes a good sparse mask?", NeurIPS 2023.
 """
 
 from ._class_balanced import balanced_batches
@@ -33,6 +35,8 @@ from ._force import force
 from ._grasp import grasp
 from ._magnitude import magnitude, relative_magnitude
 from ._noise import noise
+from ._npb import npb_masks
+from ._npb_layer import Balance
 from ._ntk_sap import Redraw, he_normal, ntk_sap
 from ._phew import phew
 from ._prospr import InnerSteps, prospr
@@ -47,6 +51,7 @@ from ._synflow_l2 import synflow_l2
 from ._synflow_masks import synflow_masks
 
 __all__ = [
+    "Balance",
     "Batches",
     "InnerSteps",
     "Loss",
@@ -63,6 +68,7 @@ __all__ = [
     "is_collapsed",
     "magnitude",
     "noise",
+    "npb_masks",
     "ntk_sap",
     "phew",
     "prospr",

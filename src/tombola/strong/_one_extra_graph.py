@@ -1,7 +1,7 @@
 """One source layer more than the target has, for convolutions, residual blocks and other graphs.
 
 [Burkholz2022] Burkholz, "Most activation functions can win the lottery without excessive depth", NeurIPS 2022.
-[Burkholz2022b] Burkholz, "Convolutional and residual networks provably contain lottery tickets", ICML 2022.
+[BurkholzConv2022] Burkholz, "Convolutional and residual networks provably contain lottery tickets", ICML 2022.
 
 As in `_one_extra.py`, copies of channels are the pools of the next layer, and every tap of a filter is a target of its
 own. Results that are added share the numbers of their copies: copy u of one is added to copy u of the other, so that
