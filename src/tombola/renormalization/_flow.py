@@ -124,7 +124,7 @@ def flow_of(
 
 def _row(names: Iterable[str], weights: Mapping[str, Tensor], masks: Masks) -> tuple[float, float, float]:
     """Count, magnitude and square of one group."""
-    count, magnitude, square = 0, 0.0, 0.0
+    count, magnitude, square = 0.0, 0.0, 0.0
     for name in names:
         if name not in weights or weights[name].shape != masks[name].shape:
             raise ValueError(f"the mask of {name!r}, of shape {tuple(masks[name].shape)}, fits no weights")
