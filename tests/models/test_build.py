@@ -86,6 +86,8 @@ SMALL = {
     "resnet-56x0.25": (1, 8, 8),
     "resnet-18x0.05": (3, 40, 40),
     "resnet-50x0.05": (3, 40, 40),
+    "univariate-polynomialx0.1": (1, 8, 8),
+    "univariate-fourierx0.1": (1, 8, 8),
 }
 
 

@@ -14,4 +14,5 @@ from tombola.models._lenet_5 import lenet_5 as lenet_5
 from tombola.models._lenet_300_100 import lenet_300_100 as lenet_300_100
 from tombola.models._mlp import mlp as mlp
 from tombola.models._mlp import parse_widths as parse_widths
+from tombola.models._univariate import univariate_net as univariate_net
 from tombola.models._vgg import vgg as vgg

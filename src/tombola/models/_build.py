@@ -18,6 +18,7 @@ from tombola.models._imagenet_resnet import imagenet_resnet
 from tombola.models._lenet_5 import lenet_5
 from tombola.models._lenet_300_100 import lenet_300_100
 from tombola.models._mlp import mlp, parse_widths
+from tombola.models._univariate import univariate_net
 from tombola.models._vgg import vgg
 
 FIXED: dict[str, Callable[..., nn.Module]] = {"lenet-300-100": lenet_300_100, "lenet-5": lenet_5}
@@ -26,6 +27,8 @@ SCALABLE: dict[str, Callable[..., nn.Module]] = {
     **{f"vgg-{depth}": partial(vgg, depth) for depth in (16, 19)},
     **{f"resnet-{depth}": partial(cifar_resnet, depth) for depth in (20, 32, 56)},
     **{f"resnet-{depth}": partial(imagenet_resnet, depth) for depth in (18, 50)},
+    "univariate-polynomial": partial(univariate_net, 2),
+    "univariate-fourier": partial(univariate_net, 1),
 }
 NAMES = {
     "lenet-300-100": "linear layers of 300, 100 and as many outputs as there are classes, with ReLU",
@@ -40,7 +43,9 @@ NAMES = {
     "resnet-56": "the same with 27 blocks",
     "resnet-18": "a residual network for photographs, 8 basic blocks",
     "resnet-50": "a residual network for photographs, 16 bottlenecks",
-    "conv-4x0.5": "so for every conv, vgg and resnet: all numbers of channels times this factor",
+    "univariate-polynomial": "two functions of one number about a linear map, in the shape of universal tickets",
+    "univariate-fourier": "the same with one function, behind the linear map",
+    "conv-4x0.5": "so for every conv, vgg, resnet and univariate network: all widths times this factor",
     "mlp:A-B-C": "a ReLU network with these widths, from input to output; any number of them",
     "package.module:factory": "what the function `factory` of an importable module returns, called without arguments",
 }
