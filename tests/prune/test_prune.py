@@ -1,7 +1,7 @@
 """Score, allocate, select: by hand, in rounds, on any module, and what is refused."""
 
 import inspect
-from functools import partial
+from functools import partial, wraps
 from itertools import pairwise
 
 import pytest
@@ -15,6 +15,7 @@ from tombola.allocate import erk, pyramid, smart_ratios, uniform
 from tombola.masks import attach_, count, kept_count
 from tombola.models import build
 from tombola.prune import Rounds, cubic, geometric, inverted, linear, prunable, prune
+from tombola.scores._linear_copy import LinearCopy
 from tombola.select import blocks, channels, n_of_m, top
 from tombola.sketch import sketch
 
@@ -117,6 +118,55 @@ def test_iterative_snip_of_one_round_is_snip_and_force_without_rounds_too():
     for score, density in ((scores.snip, geometric(0.2, 1)), (scores.force, geometric(0.2, 1, revive=True))):
         found = prune(net, batches, score=score, density=density)
         assert all(mask.equal(found[name]) for name, mask in wanted.items())
+
+
+def one_after_the_other(score):
+    """The criterion under another name, which `prune` has no fast way for."""
+
+    @wraps(score)
+    def wrapped(*args, **settings):
+        return score(*args, **settings)
+
+    return wrapped
+
+
+@pytest.mark.parametrize("schedule", [geometric, linear])
+@pytest.mark.parametrize(
+    ("name", "shape", "options"),
+    [
+        ("mlp:12-40-30-4", (12,), {}),
+        ("conv-2", (1, 8, 8), {"average_pools": True}),
+        ("resnet-20", (3, 8, 8), {"scale_norms": True, "loss": mse_loss}),
+    ],
+)
+def test_rounds_of_synflow_at_once_are_those_one_after_the_other(name, shape, options, schedule, monkeypatch):
+    net, batches = network(name, shape), batches_of(*shape)
+    density, score = schedule(0.05, 10), partial(scores.synflow, **options) if options else scores.synflow
+    wanted = prune(net, batches, score=one_after_the_other(score), density=density)
+    rounds = []
+    real = LinearCopy.narrow
+    monkeypatch.setattr(LinearCopy, "narrow", lambda *args: rounds.append(1) or real(*args))
+    found = prune(net, batches, score=score, density=density)
+    assert rounds
+    assert list(found) == list(wanted)
+    assert kept_by(found) == kept_by(wanted)
+    assert sum(int((found[key] & wanted[key]).sum()) for key in found) >= 0.999 * count(wanted)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"density": 0.1},
+        {"density": geometric(0.1, 3), "select": sketch()},
+        {"density": geometric(0.1, 3), "allocate": erk},
+        {"density": geometric(0.1, 3, revive=True)},
+        {"density": geometric(0.1, 3), "score": one_after_the_other(scores.synflow)},
+    ],
+)
+def test_what_the_fast_way_is_not_made_for_goes_the_usual_way(options, monkeypatch):
+    monkeypatch.setattr(LinearCopy, "narrow", lambda *args: pytest.fail("the fast way"))
+    masks = prune(network(), batches_of(12), **{"score": scores.synflow, **options})
+    assert count(masks) == kept_count(sum(mask.numel() for mask in masks.values()), 0.1)
 
 
 def test_a_loss_that_is_bound_is_the_one_that_counts():

@@ -9,7 +9,9 @@ from torch import nn
 from tombola.masks import count, kept_count
 from tombola.models import cifar_resnet, conv_net, mlp, vgg
 from tombola.scores import effective_density, is_collapsed, synflow_masks
+from tombola.scores._synflow_masks import _mark_, _threshold
 from tombola.select import top
+from tombola.sketch import sketch
 
 exactly = partial(torch.testing.assert_close, rtol=0, atol=0)
 
@@ -104,6 +106,24 @@ def test_few_weights_are_stranded_by_a_hundred_rounds(generator):
     assert effective_density(net, masks, torch.zeros(1, 64)) >= 0.98 * 0.02
 
 
+@pytest.mark.parametrize("kept", [1, 5, 6, 9, 10, 60, 60_000])
+def test_the_last_of_equal_scores_go(kept):
+    """Beside `top`, where equal scores are on both sides of the threshold."""
+    scores = [
+        torch.zeros(10),
+        torch.full((7, 1), 2.0),
+        torch.rand(70_000, generator=torch.Generator().manual_seed(0)).add_(1e-3),
+        torch.full((4,), 2.0),
+    ]
+    for score in (scores[1], scores[3]):
+        score[0] = 3
+    found = _threshold(scores, kept)
+    wanted = top({str(i): score for i, score in enumerate(scores)}, kept)
+    assert found is not None
+    _mark_(scores, *found)
+    exactly({str(i): score.bool() for i, score in enumerate(scores)}, wanted)
+
+
 def test_rounds_must_be_at_least_1(generator):
     net = mlp([3, 2], generator=generator)
     with pytest.raises(ValueError, match="rounds must be at least 1, got 0"):
@@ -123,6 +143,15 @@ def test_vgg_16_at_one_percent_loses_layers_in_one_round_and_none_in_a_hundred(g
     assert min(int(mask.sum()) for mask in often.values()) > 1500
     assert effective_density(net, often, example) >= 0.98 * 0.01
     assert count(often) == 147_156
+
+
+@pytest.mark.slow
+def test_vgg_16_at_one_percent_loses_no_layer_in_one_round_that_is_drawn(generator):
+    net = vgg(16, bias=False, generator=generator)
+    he_normal_(net, 0)
+    masks = sketch()(scored(net, dtype=torch.float32), 147_156, generator=generator)
+    assert count(masks) == 147_156
+    assert min(int(mask.sum()) for mask in masks.values()) > 1400
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import torch
 from tombola.masks import count
 from tombola.select import top
 from tombola.sketch import absolute, gumbel_inclusion, identity, probabilities, rank, sketch
+from tombola.sketch._exponential_race import Window
 
 INF = float("inf")
 
@@ -215,3 +216,31 @@ def test_a_gpu_gets_the_masks_of_the_cpu(options, generator):
     there = sketch(**options)({name: score.cuda() for name, score in scores.items()}, 9000, generator=seed(1))
     assert {mask.device.type for mask in there.values()} == {"cuda"}
     torch.testing.assert_close({name: mask.cpu() for name, mask in there.items()}, here)
+
+
+@pytest.mark.parametrize("window", [(-4.0, 4.0), (-30.0, -20.0), (10.0, 12.0), (-30.0, float("inf"))])
+def test_a_sample_that_misleads_does_not_change_the_law(window, monkeypatch):
+    """Windows in which the last weight arrives, before which none and after which all have arrived, and without end."""
+    monkeypatch.setattr("tombola.sketch._exponential_race._window", lambda chances, kept: Window(*window))
+    scores = {"a": torch.tensor([5.0, 3.0, 0.0, -INF]), "b": torch.tensor([2.0])}
+    p = [0.5, 0.3, 0.2]
+    pair = lambda i, j: p[i] * p[j] / (1 - p[i]) + p[j] * p[i] / (1 - p[j])  # noqa: E731 - two drawn, as above
+    wanted = torch.tensor([pair(0, 1) + pair(0, 2), pair(0, 1) + pair(1, 2), 0, 0, pair(0, 2) + pair(1, 2)])
+    found, error = frequencies(sketch(), scores, 2, 400)
+    assert float((found - wanted).abs().max()) < 3 * error
+
+
+@pytest.mark.parametrize("options", [{}, {"mixture": 0.2}, {"temperature": 0.5}])
+@pytest.mark.parametrize("kept", [3, 3000, 100_000, 299_000])
+def test_a_narrow_window_and_none_at_all_draw_by_one_law(options, kept, monkeypatch, generator):
+    """The numbers of each tenth of the scores, of two samples, differ by chance alone."""
+    scores = {"w": torch.randn(300_000, generator=generator).exp()}
+    order, found = scores["w"].argsort(), []
+    for sample in (2**14, 2**30):
+        monkeypatch.setattr("tombola.sketch._exponential_race.SAMPLE", sample)
+        mask = sketch(**options)(scores, kept, generator=generator)["w"]
+        assert int(mask.sum()) == kept
+        found.append(torch.stack([part.sum() for part in mask[order].chunk(10)]).double())
+    chance = (found[0] + found[1]) / 60_000
+    error = (2 * 30_000 * chance * (1 - chance)).sqrt() + 1
+    assert bool(((found[0] - found[1]).abs() < 4 * error).all())

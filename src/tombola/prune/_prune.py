@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -37,6 +38,10 @@ def prune(
     channels, which may be a few less. The model stays as it is, also its batch-norm statistics, gradients and modes:
     criteria see a copy in evaluation mode, whatever mode the model is in.
 
+    Rounds of `synflow` with `top` are those of `synflow_masks`, several times as fast as one after the other. They give
+    the same masks but for scores that differ by rounding alone, as those of the only weight into a unit and the only
+    one out of it.
+
     Args:
         model: any module, at the weights to be pruned.
         batches: inputs and targets on the model's device; criteria without data need none, or one for its shape.
@@ -70,13 +75,30 @@ def prune(
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     rounds = density if isinstance(density, Rounds) else Rounds((density,))
     masks = _everything(model, prunable(model) if names is None else names)
+    counts = _counts({name: tuple(mask.shape) for name, mask in masks.items()}, rounds, allocate)
+    at_once = _in_rounds(score)
+    if at_once and len(counts) > 1 and allocate is None and select is top and not rounds.revive:
+        return at_once(model, batches, masks=masks, kept=counts, generator=generator)
     loss = getattr(score, "keywords", {}).get("loss", cross_entropy)
-    for kept in _counts({name: tuple(mask.shape) for name, mask in masks.items()}, rounds, allocate):
+    for kept in counts:
         found = _checked(score(model, batches, masks=masks, loss=loss, generator=generator), masks)
         if not rounds.revive:
             found = {name: value.masked_fill(~masks[name], -torch.inf) for name, value in found.items()}
         masks = _agreed(select(found, kept, generator=generator), found, kept)
     return masks
+
+
+def _in_rounds(score: Score) -> Callable[..., Masks] | None:
+    """What a criterion has under the name `in_rounds`, with its options: a fast way through several rounds of `top`.
+
+    It is called with the model, the batches, `masks`, `kept`, the number of weights that each round keeps, and a
+    `generator`. Its `score` is the criterion that it is meant for: wrappers take over attributes of what they wrap.
+    """
+    inner, options = (score.func, score.keywords) if isinstance(score, partial) and not score.args else (score, {})
+    found = getattr(inner, "in_rounds", None)
+    if found is None or found.score is not inner:
+        return None
+    return partial(found, **{name: value for name, value in options.items() if name != "loss"})
 
 
 def _everything(model: nn.Module, names: Sequence[str]) -> Masks:

@@ -11,6 +11,7 @@ from ._ellipsoid import Ellipsoid
 from ._equivalence import Equivalence, equivalence
 from ._exponents import Exponents, Rate, drift, end_to_end, slope
 from ._flow import Flow, flow_of
+from ._foreign import ForeignLevels, read_levels
 from ._groups import Grouping, Groups, by_block, by_layer, by_part, by_pattern
 from ._identity import LocalExponents, local_exponents
 from ._intervention import ImpStep, Responses, intervention_operator, responses
@@ -31,6 +32,7 @@ __all__ = [
     "Exponents",
     "Flow",
     "FlowReport",
+    "ForeignLevels",
     "Grouping",
     "Groups",
     "ImpStep",
@@ -70,6 +72,7 @@ __all__ = [
     "matching_distance",
     "moved_masks",
     "profile",
+    "read_levels",
     "responses",
     "semigroup_defect",
     "slope",

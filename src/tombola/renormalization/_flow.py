@@ -129,9 +129,7 @@ def _row(names: Iterable[str], weights: Mapping[str, Tensor], masks: Masks) -> t
         if name not in weights or weights[name].shape != masks[name].shape:
             raise ValueError(f"the mask of {name!r}, of shape {tuple(masks[name].shape)}, fits no weights")
         kept = weights[name].detach()[masks[name]].double()
-        count, magnitude, square = (
-            count + kept.numel(),
-            magnitude + float(kept.abs().sum()),
-            square + float(kept @ kept),
-        )
+        count += kept.numel()
+        magnitude += float(kept.abs().sum())
+        square += float(kept @ kept)
     return count, magnitude, square

@@ -112,11 +112,9 @@ class LinearCopy:
         Returns:
             The same in the shape that `weights[name]` has afterwards.
         """
-        weight = self.weights[name]
-        rows, columns = (
-            kept.flatten(1).any(1).nonzero().flatten(),
-            kept.transpose(0, 1).flatten(1).any(1).nonzero().flatten(),
-        )
+        weight, used = self.weights[name], kept.view(torch.uint8).flatten(1)  # `amax` of bytes is far faster than `any`
+        rows = used.amax(1).nonzero().flatten()
+        columns = used.amax(0).view(kept.shape[1], -1).amax(1).nonzero().flatten()
         share = len(rows) * len(columns) / (len(kept) * kept.shape[1])
         if id(self._originals[name]) not in self._narrow or share > WORTH or share == 0:
             return kept

@@ -98,7 +98,7 @@ def mean_gradients(model: MaskedCopy, batches: Batches, loss: Loss, at: Weights)
         for total, slope in zip(totals.values(), slopes, strict=True):
             total.add_(slope, alpha=size)
         seen += size
-    return {name: total / seen for name, total in totals.items()}
+    return {name: total.div_(seen) for name, total in totals.items()}
 
 
 def batch_gradients(

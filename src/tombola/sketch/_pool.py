@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import final
 
 import torch
 from torch import Tensor
@@ -11,7 +13,7 @@ from torch import Tensor
 from tombola.select import Scores
 from tombola.sketch._transforms import Transform
 
-CHUNK = 2**18  # so that a piece stays in the cache
+CHUNK = 2**19  # so that a piece stays in the cache
 LEAST_TEMPERATURE = 1e-9
 
 
@@ -55,6 +57,38 @@ class Pool:
         return (1 - mixture) * (self.log_weights(piece, temperature) - log_total).exp() + mixture * uniform
 
 
+@final
+class Chances:
+    """What is drawn in proportion to: the probabilities of a pool, times any number."""
+
+    def __init__(self, pool: Pool, kept: int, temperature: float, mixture: float) -> None:
+        self._pool, self._temperature, self._mixture = pool, temperature, mixture
+        self._short = not mixture and kept > pool.positive  # zeros have a chance only once all positive scores stay
+        self._log_total = pool.log_total(temperature) if mixture and pool.positive else 0.0
+        self.numel = sum(value.numel() for value in pool.values.values())
+
+    def pieces(self) -> Iterator[Tensor]:
+        """The values of all parameters one after the other, some at a time."""
+        for value in self._pool.values.values():
+            yield from value.flatten().split(CHUNK)
+
+    def logs(self, piece: Tensor) -> Tensor:
+        """The logarithms of some values' chances, in float64."""
+        piece = piece.double()
+        if self._mixture:
+            settings = {"temperature": self._temperature, "mixture": self._mixture, "log_total": self._log_total}
+            return self._pool.probabilities(piece, **settings).log()
+        if self._short:
+            return torch.where(piece > 0, torch.inf, torch.where(piece == 0, 0.0, -torch.inf).double())
+        return self._pool.log_weights(piece, self._temperature)
+
+    def times(self, piece: Tensor, log_factor: float) -> Tensor:
+        """The chances of some values times a number, to about six digits."""
+        if self._temperature == 1 and not self._mixture and not self._short and abs(log_factor) < 80:
+            return piece * math.exp(log_factor)
+        return (self.logs(piece) + log_factor).float().exp_()
+
+
 def pooled(scores: Mapping[str, Tensor], transform: Transform) -> Pool:
     """Transformed scores.
 
@@ -79,6 +113,9 @@ def _counts(name: str, value: Tensor) -> tuple[int, int]:
     """How many transformed scores are not pruned, and how many are positive."""
     eligible, positive = 0, 0
     for piece in value.flatten().split(CHUNK):
+        if piece.numel() and 0 < piece.amin() <= piece.amax() < torch.inf:
+            eligible, positive = eligible + piece.numel(), positive + piece.numel()
+            continue
         alive, above = int((piece > -torch.inf).sum()), int((piece > 0).sum())
         if alive != above + int((piece == 0).sum()) or (piece.numel() and not bool(piece.max() < torch.inf)):
             raise ValueError(f"transformed scores of {name!r} are negative or not finite; use absolute or rank")

@@ -35,7 +35,7 @@ def absolute(scores: Mapping[str, Tensor]) -> Scores:
         >>> absolute({"w": torch.tensor([-2.0, 1.0, -torch.inf])})["w"].tolist()
         [2.0, 1.0, -inf]
     """
-    return {name: score.abs().masked_fill_(score == -torch.inf, -torch.inf) for name, score in scores.items()}
+    return {name: _pruned_again(score.abs(), score) for name, score in scores.items()}
 
 
 def root(scores: Mapping[str, Tensor]) -> Scores:
@@ -48,7 +48,7 @@ def root(scores: Mapping[str, Tensor]) -> Scores:
         >>> root({"w": torch.tensor([4.0, -9.0, -torch.inf])})["w"].tolist()
         [2.0, 3.0, -inf]
     """
-    return {name: score.abs().sqrt_().masked_fill_(score == -torch.inf, -torch.inf) for name, score in scores.items()}
+    return {name: _pruned_again(score.abs().sqrt_(), score) for name, score in scores.items()}
 
 
 def rank(scores: Mapping[str, Tensor]) -> Scores:
@@ -78,3 +78,10 @@ def rank(scores: Mapping[str, Tensor]) -> Scores:
     return {
         name: part.view(score.shape).to(score.device) for (name, score), part in zip(scores.items(), parts, strict=True)
     }
+
+
+def _pruned_again(value: Tensor, score: Tensor) -> Tensor:
+    """The transformed values of scores, in place, with -inf where these have it."""
+    if not score.numel() or score.min() > -torch.inf:  # a pass for the least is much cheaper than one that fills
+        return value
+    return value.masked_fill_(score == -torch.inf, -torch.inf)
