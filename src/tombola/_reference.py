@@ -10,8 +10,8 @@ import hashlib
 
 import numpy as np
 
-from .random_source import LogUniform, Mirrored, Normal, Plain, Uniform, _tables
-from .ticket import OwnerMask, Ticket, first_block
+from .random_source import Law, LogUniform, Mirrored, Normal, Plain, Uniform, _tables
+from .ticket import MaskedTensor, OwnerMask, Ticket, first_block
 
 MASK, SHIFT = np.uint64(0xFFFFFFFF), np.uint64(32)
 
@@ -41,6 +41,9 @@ def reference_edges(ticket: Ticket, name: str, start: int, stop: int) -> tuple[n
     if tensor.law is None or source is None:
         return rows, columns, ticket.values[name][rows, columns]
     key = _key(source.seed, name)
+    if tensor.generations:
+        generations = source.generation + _times_drawn_again(tensor, rows, columns)
+        return rows, columns, _each_of_its_own(key, tensor.law, rows, columns, generations)
     if isinstance(tensor.law, Mirrored):
         values = reference_values(reference_words(key, rows // 2, columns, source.generation), tensor.law.base)
         return rows, columns, np.where(rows % 2 == 1, -values, values)
@@ -59,11 +62,39 @@ def reference_first_block(ticket: Ticket, name: str) -> np.ndarray:
     if tensor.law is None or source is None:
         return ticket.values[name]
     rows, columns = (np.arange(size) for size in first_block(tensor))
+    if tensor.generations:
+        row, column = (place.ravel() for place in np.meshgrid(rows, columns, indexing="ij"))
+        generations = source.generation + _times_drawn_again(tensor, row, column)
+        values = _each_of_its_own(_key(source.seed, name), tensor.law, row, column, generations)
+        return values.reshape(rows.size, columns.size)
     if isinstance(tensor.law, Mirrored):
         words = reference_words(_key(source.seed, name), rows[:, None] // 2, columns[None, :], source.generation)
         return reference_values(words, tensor.law.base) * np.where(rows % 2 == 1, -1, 1).astype(np.float32)[:, None]
     words = reference_words(_key(source.seed, name), rows[:, None], columns[None, :], source.generation)
     return reference_values(words, tensor.law)
+
+
+def _times_drawn_again(tensor: MaskedTensor, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """How often the weights of some places were drawn again, int64; 0 for what is pruned."""
+    times, width = np.zeros(rows.size, np.int64), tensor.mask.shape[1]
+    first, last = (int(rows.min()), int(rows.max())) if rows.size else (0, -1)
+    for number, mask in enumerate(tensor.generations, 1):
+        drawn = mask.edges(first, last + 1)
+        times[np.isin(rows * width + columns, drawn[0] * width + drawn[1])] = number
+    return times
+
+
+def _each_of_its_own(
+    key: tuple[int, int], law: Law, rows: np.ndarray, columns: np.ndarray, generations: np.ndarray
+) -> np.ndarray:
+    """The values float32 of some places, each of its own generation."""
+    mirrored = isinstance(law, Mirrored)
+    words, drawn = np.empty(rows.size, np.uint64), rows // 2 if mirrored else rows
+    for generation in np.unique(generations).tolist():
+        chosen = generations == generation
+        words[chosen] = reference_words(key, drawn[chosen], columns[chosen], generation)
+    values = reference_values(words, law.base if mirrored else law)
+    return np.where(rows % 2 == 1, -values, values) if mirrored else values
 
 
 def _key(seed: int, name: str) -> tuple[int, int]:

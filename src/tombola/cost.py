@@ -7,7 +7,8 @@ unstructured zeros faster.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +49,7 @@ class Cost:
         parameters: how many numbers all parameters have, biases and norms included.
         kept_parameters: the same without pruned weights.
         bytes: of all parameters, dense.
-        kept_bytes: of kept values, and a bit for each number that has a mask.
+        kept_bytes: of kept values, and a bit for each number of parameters that are not kept whole.
         not_counted: parameters of two axes or more whose multiply-adds are missing, as those of attention,
             recurrence and embeddings.
     """
@@ -97,44 +98,79 @@ def cost(model: nn.Module, example: Tensor, masks: Masks | None = None) -> Cost:
     """
     parameters, masks = dict(model.named_parameters()), masks or {}
     check_masks(masks, parameters)
-    kept = {name: int(masks[name].sum()) if name in masks else value.numel() for name, value in parameters.items()}
-    uses = _uses(model, example)
-    layers = [
-        LayerCost(name, parameters[name].numel(), kept[name], times * parameters[name].numel(), times * kept[name])
-        for name, times in uses.items()
-    ]
-    masked = sum(mask.numel() for mask in masks.values())
-    return Cost(
-        tuple(layers),
-        parameters=sum(value.numel() for value in parameters.values()),
-        kept_parameters=sum(kept.values()),
-        bytes=sum(value.numel() * value.element_size() for value in parameters.values()),
-        kept_bytes=sum(kept[name] * value.element_size() for name, value in parameters.items()) + -(-masked // 8),
-        not_counted=tuple(name for name, value in parameters.items() if value.ndim > 1 and name not in uses),
+    return cost_of_counts(
+        {name: tuple(value.shape) for name, value in parameters.items()},
+        {name: int(masks[name].sum()) if name in masks else value.numel() for name, value in parameters.items()},
+        uses(model, example),
+        bytes_each={name: value.element_size() for name, value in parameters.items()},
     )
 
 
-def _uses(model: nn.Module, example: Tensor) -> dict[str, int]:
-    """How often each weight is multiplied for one example, by name, in order of the model's parameters."""
+def cost_of_counts(
+    shapes: Mapping[str, Sequence[int]],
+    kept: Mapping[str, int],
+    uses: Mapping[str, int],
+    *,
+    bytes_each: Mapping[str, int],
+) -> Cost:
+    """The same from numbers alone, where the network is not at hand.
+
+    Args:
+        shapes: of all parameters, by name.
+        kept: how many numbers of each are kept.
+        uses: how often a weight is multiplied for one example, as `uses` says; those without an entry are not counted.
+        bytes_each: of a number of each.
+
+    Example:
+        >>> cost_of_counts({"weight": (10, 144)}, {"weight": 100}, {"weight": 1}, bytes_each={"weight": 4}).kept_bytes
+        580
+    """
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    pruned = sum(size for name, size in sizes.items() if kept[name] < size)
+    return Cost(
+        tuple(
+            LayerCost(name, size, kept[name], uses[name] * size, uses[name] * kept[name])
+            for name, size in sizes.items()
+            if name in uses
+        ),
+        parameters=sum(sizes.values()),
+        kept_parameters=sum(kept.values()),
+        bytes=sum(size * bytes_each[name] for name, size in sizes.items()),
+        kept_bytes=sum(kept[name] * bytes_each[name] for name in sizes) + -(-pruned // 8),
+        not_counted=tuple(name for name, shape in shapes.items() if len(shape) > 1 and name not in uses),
+    )
+
+
+def uses(model: nn.Module, example: Tensor) -> dict[str, int]:
+    """How often each weight is multiplied for one example, by name, in order of the model's parameters.
+
+    Args:
+        model: any module. One forward of a copy of it, in evaluation mode, is run.
+        example: a batch that the model takes, of one or more examples.
+
+    Example:
+        >>> uses(nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(144, 10)), torch.zeros(1, 1, 8, 8))
+        {'0.weight': 36, '2.weight': 1}
+    """
     copied = copy.deepcopy(model).eval()
     for module in copied.modules():
         module._forward_hooks.clear()
         module._forward_pre_hooks.clear()
     names = {id(value): name for name, value in copied.named_parameters()}
-    uses: dict[str, int] = {}
+    found: dict[str, int] = {}
     for module in copied.modules():
         if isinstance(module, COUNTED) and id(module.weight) in names:
-            module.register_forward_hook(_counter(names[id(module.weight)], len(module.weight), uses))
+            module.register_forward_hook(_counter(names[id(module.weight)], len(module.weight), found))
     with torch.no_grad():
         copied(example)
-    return {name: uses[name] // len(example) for name in names.values() if name in uses}
+    return {name: found[name] // len(example) for name in names.values() if name in found}
 
 
-def _counter(name: str, units: int, uses: dict[str, int]) -> Callable[..., None]:
+def _counter(name: str, units: int, found: dict[str, int]) -> Callable[..., None]:
     """A hook that adds up at how many places a weight with so many rows is used."""
 
     def count(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
         spread = inputs[0] if isinstance(module, TRANSPOSED) else output
-        uses[name] = uses.get(name, 0) + spread.numel() // units
+        found[name] = found.get(name, 0) + spread.numel() // units
 
     return count

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from tombola.masks import Masks
 from tombola.random_source import Law
-from tombola.select import top
 
+from ._kept_weights import kept_masks, kept_weights
 from ._method import Method
 from ._searched import Searched
+from ._straight_through import straight_through
 
 
 def edge_popup(*, by_layer: bool = True, absolute: bool = True) -> Method:
@@ -56,35 +56,21 @@ class EdgePopup:
 
     def weights(self, state: Searched) -> dict[str, Tensor]:
         """The frozen weights that are kept, 0 elsewhere."""
-        masks, scores = self.masks(state), state.scores()
+        scores, frozen = state.scores(), state.frozen()
+        kept = kept_weights(scores, frozen, state.kept, absolute=self.absolute)
         return {
-            name: kept_weights(scores[name], weight, masks[name], self.absolute)
-            for name, weight in state.frozen().items()
+            name: straight_through(scores[name], values, frozen[name], signs=self.absolute)
+            for name, values in kept.items()
         }
 
     def masks(self, state: Searched) -> Masks:
         """The largest scores."""
-        scores = {name: score.detach() for name, score in state.scores().items()}
-        return top({name: score.abs() for name, score in scores.items()} if self.absolute else scores, state.kept)
+        return kept_masks(state.scores(), state.kept, absolute=self.absolute)
 
     def laws(self, state: Searched) -> dict[str, Law]:
         """Those of the source."""
         return state.laws
 
-
-def kept_weights(scores: Tensor, weight: Tensor, mask: Tensor, absolute: bool) -> Tensor:
-    """`mask * weight`, whose gradient with respect to the scores is as if the mask were the scores, or their moduli."""
-    return _KeptWeights.apply(scores, weight, mask, absolute)  # pyright: ignore[reportReturnType]
-
-
-class _KeptWeights(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, scores: Tensor, weight: Tensor, mask: Tensor, absolute: bool) -> Tensor:  # noqa: ANN401
-        ctx.save_for_backward(weight, *([scores] if absolute else []))
-        return weight.masked_fill(~mask, 0)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        weight, *scores = ctx.saved_tensors
-        slope = gradients[0] * weight
-        return slope.mul_(scores[0].sign()) if scores else slope, None, None, None
+    def free_density(self, state: Searched) -> float | None:
+        """None: what stays is a number, not those above a threshold."""
+        return None

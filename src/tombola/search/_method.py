@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._searched import Searched
 
 
+@runtime_checkable
 class Method(Protocol):
     """How scores become masks. Whatever changes during a search lies in the tensors of its state, nothing in here."""
 
@@ -44,4 +45,8 @@ class Method(Protocol):
 
     def laws(self, state: Searched) -> dict[str, Law]:
         """What the values of the ticket follow: laws as they were, or others at the same addresses."""
+        ...
+
+    def free_density(self, state: Searched) -> float | None:
+        """The density that the scores would have without a number to meet; None for methods without a threshold."""
         ...

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import fields, replace
 
 from torch import Tensor
 
-from tombola.random_source import Law, Mirrored, Normal, Scheme, SignedConstant
+from tombola.random_source import Law, Mirrored, Normal, Plain, Scheme, SignedConstant
 
 
 def signed_he(name: str, parameter: Tensor) -> Law | None:
@@ -38,7 +37,12 @@ def on_kept(scheme: Scheme, density: float) -> Scheme:
     """
     if not 0 < density <= 1:
         raise ValueError(f"density must lie in (0, 1], got {density}")
-    return _resized(scheme, 1 / math.sqrt(density))
+
+    def found(name: str, parameter: Tensor) -> Law | None:
+        law = scheme(name, parameter)
+        return None if law is None else resized(law, 1 / math.sqrt(density))
+
+    return found
 
 
 def with_biases(scheme: Scheme, std: float) -> Scheme:
@@ -61,13 +65,17 @@ def with_biases(scheme: Scheme, std: float) -> Scheme:
     return found
 
 
-def _resized(scheme: Scheme, factor: float) -> Callable[[str, Tensor], Law | None]:
-    def found(name: str, parameter: Tensor) -> Law | None:
-        law = scheme(name, parameter)
-        if law is None:
-            return None
-        if isinstance(law, Mirrored):
-            raise ValueError("mirrored laws have no size of their own")
-        return replace(law, **{field.name: factor * getattr(law, field.name) for field in fields(law)})
+def resized(law: Law, factor: float) -> Law:
+    """A law whose values are those of another one at the same addresses, times a factor.
 
-    return found
+    Example:
+        >>> resized(Mirrored(Normal(0.5)), 2.0)
+        Mirrored(base=Normal(std=1.0))
+    """
+    if isinstance(law, Mirrored):
+        return Mirrored(_resized(law.base, factor))
+    return _resized(law, factor)
+
+
+def _resized(law: Plain, factor: float) -> Plain:
+    return replace(law, **{field.name: factor * getattr(law, field.name) for field in fields(law)})

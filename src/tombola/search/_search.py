@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
 
 from tombola.masks import Masks, apply
 from tombola.random_source import Law, Scheme, Source
-from tombola.ticket import Ticket
+from tombola.ticket import Ticket, values_at
 
 from ._method import Method
 from ._schemes import signed_he
 from ._searched import Searched
 
-NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm)
+NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
 
+@runtime_checkable
 class Train(Protocol):
     """A training loop: `tombola.training.Trainer`, or the caller's own."""
 
@@ -39,11 +41,13 @@ class Found:
         ticket: the masks, and the address of what they mask.
         model: the network, pruned weights at zero; statistics of batch norm are those of the search.
         masks: of the parameters that were searched.
+        free_density: that of the scores without a number to meet; None for methods without a threshold.
     """
 
     ticket: Ticket
     model: nn.Module
     masks: Masks
+    free_density: float | None = None
 
 
 def search(
@@ -97,7 +101,7 @@ def search(
     state = Searched(network, source, laws, method=method, density=density, steps=steps, generator=generator)
     trained = train(state.to(_device(model)), {}, start=0, stop=steps, generator=generator)
     assert isinstance(trained, Searched)
-    _check_unchanged(trained, network)
+    _check_unchanged(trained, _filled(model, source, laws))
     return _found(trained)
 
 
@@ -129,11 +133,13 @@ def _filled(model: nn.Module, source: Source, laws: dict[str, Law]) -> nn.Module
 
 
 def _check_unchanged(trained: Searched, network: nn.Module) -> None:
-    """Raises ValueError if what is frozen is not what it was, but for values that the method draws again."""
-    drawn = trained.memory("generation")
-    before = dict(network.named_parameters())
+    """Raises ValueError if what is frozen is not what it was, or what the method has drawn again from its address."""
+    drawn, before = trained.memory("generation"), dict(network.named_parameters())
     for name, value in trained.network.named_parameters():
-        if name not in drawn and not torch.equal(value.cpu(), before[name].cpu()):
+        wanted = before[name]
+        if name in drawn:
+            wanted = values_at(trained.source, name, trained.laws[name], drawn[name])
+        if not torch.equal(value.cpu(), wanted.cpu()):
             raise ValueError(f"the training loop has changed the frozen values of {name!r}; it may train scores only")
 
 
@@ -146,9 +152,15 @@ def _found(trained: Searched) -> Found:
         for name, value in network.named_parameters():
             if name in laws and laws[name] != trained.laws[name]:
                 value.copy_(trained.source.tensor(name, laws[name], value.shape, device=value.device))
-    ticket = Ticket.from_masks(network, masks, source=trained.source, scheme=lambda name, _: laws.get(name))
+    ticket = Ticket.from_masks(
+        network,
+        masks,
+        source=trained.source,
+        scheme=lambda name, _: laws.get(name),
+        generations=trained.memory("generation"),
+    )
     network.load_state_dict(apply(masks, dict(network.named_parameters())), strict=False)
-    return Found(ticket, network, {name: masks[name] for name in laws})
+    return Found(ticket, network, {name: masks[name] for name in laws}, method.free_density(trained))
 
 
 def _zeros(network: nn.Module, laws: dict[str, Law]) -> dict[str, Tensor]:

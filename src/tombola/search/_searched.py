@@ -32,6 +32,7 @@ class Searched(nn.Module):
     Attributes:
         kept: how many weights stay, by parameter or in all.
         step: how many steps were done, int64.
+        seed: of the random numbers of single steps.
 
     Raises:
         ValueError: for a density outside (0, 1], or one at which a parameter would keep nothing.
@@ -54,6 +55,7 @@ class Searched(nn.Module):
         self.network, self.source, self.laws = network.requires_grad_(False), source, dict(laws)
         self.method, self.steps = method, steps
         self.kept = _kept(self.frozen(), density, by_layer=method.by_layer)
+        self.seed = _peeked(generator)
         self._scores, self._memory = nn.ParameterList(), nn.ModuleList()
         for weight in self.frozen().values():
             self._scores.append(nn.Parameter(method.first(weight, generator)))
@@ -82,6 +84,17 @@ class Searched(nn.Module):
         kept = zip(self.laws, self._memory, strict=True)
         return {name: value for name, memory in kept for key, value in memory.named_buffers() if key == what}
 
+    def noise(self, name: str) -> Tensor:
+        """Random numbers in [0, 1) for a parameter, float32 in its shape: the same whenever it is the same step.
+
+        They are no matter of the training loop, so that searches in several processes, and those that were interrupted,
+        draw the same.
+        """
+        low, high = Source(self.seed).key(f"{name}/{int(self.step)}")
+        weight = self.network.get_parameter(name)
+        generator = torch.Generator(weight.device).manual_seed(low + (high << 31))
+        return torch.rand(weight.shape, generator=generator, device=weight.device)
+
 
 class _Memory(nn.Module):
     """Tensors that move and are saved with a module."""
@@ -92,14 +105,20 @@ class _Memory(nn.Module):
             self.register_buffer(name, value)
 
 
+def _peeked(generator: torch.Generator) -> int:
+    """A number below 2**62 that follows from a generator, which stays where it is."""
+    copied = torch.Generator(generator.device)
+    copied.set_state(generator.get_state())
+    return int(torch.randint(2**62, (), generator=copied, device=generator.device))
+
+
 def _kept(weights: Mapping[str, Tensor], density: float, *, by_layer: bool) -> int | dict[str, int]:
     sizes = {name: weight.numel() for name, weight in weights.items()}
     if not by_layer:
         return kept_count(sum(sizes.values()), density)
     counts = {name: kept_count(size, density) for name, size in sizes.items()}
-    if empty := [name for name, count in counts.items() if count == 0]:
-        size = sizes[empty[0]]
-        raise ValueError(
-            f"density {density:g} leaves nothing of the {size} weights of {empty[0]!r}; use {1 / size:.3g} or more"
-        )
+    if empty := [(name, size) for name, size in sizes.items() if density * size < 0.5]:
+        name, size = empty[0]
+        least = f"; use {0.5 / size:.3g} or more" if size else ""
+        raise ValueError(f"density {density:g} leaves nothing of the {size} weights of {name!r}{least}")
     return counts

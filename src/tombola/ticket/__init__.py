@@ -2,8 +2,10 @@
 
 from ._check import check_ticket
 from ._container import content_sha256, read_container, write_container
+from ._cost import ticket_cost
 from ._encoding import BitMask, Mask, OwnerMask, pack, unpack
 from ._file import layout_to_json, load_ticket
+from ._generations import values_at
 from ._graph import TicketGraph, ticket_graph
 from ._json import check_json, strict_json
 from ._ticket import MaskedTensor, Stage, Ticket, array_sha256, first_block
@@ -26,7 +28,9 @@ __all__ = [
     "pack",
     "read_container",
     "strict_json",
+    "ticket_cost",
     "ticket_graph",
     "unpack",
+    "values_at",
     "write_container",
 ]

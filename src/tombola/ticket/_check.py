@@ -6,6 +6,7 @@ What its numbers claim is not looked at here; that is what `verify` is for.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import groupby, pairwise
 
 import numpy as np
@@ -16,6 +17,7 @@ from ._check_group import check_addressed, check_group
 from ._check_streams import check_copies, check_streams
 from ._check_universal import check_universal
 from ._encoding import LARGEST_AXIS, OwnerMask
+from ._generations import check_generations
 from ._graph import ticket_graph
 from ._json import check_json
 from ._ticket import Stage, Ticket
@@ -55,8 +57,21 @@ def check_ticket(ticket: Ticket) -> None:
             raise ValueError(f"tensor {name!r} has a law, but there is no source")
         if max(tensor.mask.shape) > LARGEST_AXIS:
             raise ValueError(f"tensor {name!r} of shape {tensor.mask.shape} has too many rows or columns")
+    _check_again(ticket)
     _check_values(ticket)
     checks[ticket.kind](ticket)
+
+
+def _check_again(ticket: Ticket) -> None:
+    """Weights that were drawn again: only masked tickets have such, and only at addresses."""
+    for name, tensor in ticket.tensors.items():
+        if not tensor.generations:
+            continue
+        if ticket.kind != "masked" or tensor.law is None or ticket.source is None:
+            raise ValueError(f"tensor {name!r} cannot have been drawn again: it has no law, or is of a construction")
+        if ticket.source.generation + len(tensor.generations) >= 2**32:
+            raise ValueError(f"tensor {name!r} has generations beyond 2**32 - 1")
+        check_generations(name, tensor.mask, tensor.generations)
 
 
 def _check_values(ticket: Ticket) -> None:
@@ -78,6 +93,15 @@ def _check_masked(ticket: Ticket) -> None:
     for name, tensor in ticket.tensors.items():
         if tensor.transposed or matrix_shape(shapes[name]) != tensor.mask.shape:
             raise ValueError(f"tensor {name!r} of shape {shapes[name]} has a mask of shape {tensor.mask.shape}")
+    _check_uses(ticket.record.get("uses", {}), shapes)
+
+
+def _check_uses(uses: object, shapes: Mapping[str, object]) -> None:
+    """How often weights are used, which a ticket need not say."""
+    check_json(uses, {str: int}, "record.uses")
+    assert isinstance(uses, dict)
+    if wrong := [name for name, times in uses.items() if name not in shapes or times < 0]:
+        raise ValueError(f"it says of {wrong[0]!r} that it is used {uses[wrong[0]]} times: no tensor, or no count")
 
 
 def _check_strong(ticket: Ticket) -> None:

@@ -95,6 +95,8 @@ def _arrays(ticket: Ticket) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     for name, tensor in ticket.tensors.items():
         arrays |= {f"mask/{name}/{part}": array for part, array in _encoded(tensor.mask).items()}
+        for number, mask in enumerate(tensor.generations, 1):
+            arrays |= {f"generation/{name}/{number}/{part}": array for part, array in _encoded(mask).items()}
     for number, stage in enumerate(ticket.stages):
         if stage.copies is not None:
             arrays[f"copies/{number}"] = stage.copies.astype("<i4")
@@ -188,17 +190,24 @@ def _source(data: dict[str, Any] | None) -> Source | None:
 
 
 def _tensor(entry: dict[str, Any], unread: dict[str, np.ndarray]) -> MaskedTensor:
-    mask = _mask(entry["name"], entry["columns"], unread)
-    return MaskedTensor(mask, None if entry["law"] is None else law_from_json(entry["law"]), entry["transposed"])
+    name, columns = entry["name"], entry["columns"]
+    mask, generations = _decoded(f"the mask of {name!r}", _parts(f"mask/{name}", unread), columns), []
+    while parts := _parts(f"generation/{name}/{len(generations) + 1}", unread):
+        generations.append(_decoded(f"generation {len(generations) + 1} of {name!r}", parts, columns))
+    law = None if entry["law"] is None else law_from_json(entry["law"])
+    return MaskedTensor(mask, law, entry["transposed"], tuple(generations))
 
 
-def _mask(name: str, columns: int, unread: dict[str, np.ndarray]) -> Mask:
-    """The mask of one tensor, its arrays taken from those that are unread."""
-    parts = {part: unread.pop(f"mask/{name}/{part}") for part in ENCODINGS if f"mask/{name}/{part}" in unread}
+def _parts(place: str, unread: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of one mask, taken from those that are unread."""
+    return {part: unread.pop(f"{place}/{part}") for part in ENCODINGS if f"{place}/{part}" in unread}
+
+
+def _decoded(what: str, parts: dict[str, np.ndarray], columns: int) -> Mask:
     if set(parts) == {"owner"}:
         return OwnerMask(parts["owner"], columns)
     if set(parts) == {"bits"}:
         return BitMask(parts["bits"], columns)
     if set(parts) == set(PARTS):
         return decode_bits(parts, columns)
-    raise ValueError(f"the mask of {name!r} has the parts {sorted(parts)}")
+    raise ValueError(f"{what} has the parts {sorted(parts)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from tombola.activations import RELU, Activation
+from tombola.cost import uses
 from tombola.masks import Masks, check_masks
 from tombola.random_source import Law, Scheme, Source, matrix_shape
 
 from ._encoding import Mask, pack, unpack
+from ._generations import check_numbers, generation_masks, put_later, values_at
 
 FIRST_BLOCK = 64  # rows and columns whose hash pins the generator
 SAVED = {torch.float32, torch.float16, torch.bfloat16}
@@ -29,11 +32,14 @@ class MaskedTensor:
         mask: over the tensor as it is addressed: rows by columns.
         law: what the source's values follow; None where the values are saved with the ticket.
         transposed: whether the rows are the layer's inputs (then the layer's weight is the transpose).
+        generations: which of the kept weights were drawn again once, twice, ...: disjoint parts of the mask. Their
+            values are those of the source's next generations at the same addresses.
     """
 
     mask: Mask
     law: Law | None
     transposed: bool = False
+    generations: tuple[Mask, ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -129,7 +135,10 @@ class Ticket:
         return Certificate.from_json(self.record["certificate"])
 
     def block(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Values `(stop - start, columns)` float32 of some rows of the parent's tensor, kept or not."""
+        """Values `(stop - start, columns)` float32 of some rows of the parent's tensor, kept or not.
+
+        Of weights that were drawn again the last draw, where they are kept.
+        """
         return self._values(name, range(start, stop), range(self.tensors[name].mask.shape[1]))
 
     def _values(self, name: str, rows: range, columns: range) -> np.ndarray:
@@ -138,7 +147,10 @@ class Ticket:
             return self.values[name][rows.start : rows.stop, columns.start : columns.stop]
         if self.source is None:
             raise ValueError(f"tensor {name!r} has a law but the ticket has no source")
-        return self.source.block(name, law, rows, columns)
+        found = self.source.block(name, law, rows, columns)
+        again = self.tensors[name].generations
+        put_later(found, again, (rows, columns), self.source, lambda later: later.block(name, law, rows, columns))
+        return found
 
     def fingerprints(self) -> dict[str, str]:
         """SHA-256 by tensor, of its first block, or of all its values where they are saved.
@@ -177,7 +189,14 @@ class Ticket:
 
     @classmethod
     def from_masks(
-        cls, model: nn.Module, masks: Masks, *, source: Source | None = None, scheme: Scheme | None = None
+        cls,
+        model: nn.Module,
+        masks: Masks,
+        *,
+        source: Source | None = None,
+        scheme: Scheme | None = None,
+        example: Tensor | None = None,
+        generations: Mapping[str, Tensor] | None = None,
     ) -> Ticket:
         """A ticket for an ordinary model: its masks, and where the unmasked values come from.
 
@@ -186,6 +205,10 @@ class Ticket:
             masks: bool tensors by parameter name; parameters without a mask are kept whole.
             source: if given, values are addresses: parameters to which `scheme` gives a law are not saved.
             scheme: the scheme that `initialise` was called with; needed with `source`.
+            example: a batch that the model takes. With it the ticket says how often each weight is used, from which
+                `ticket_cost` counts multiply-adds; convolutions need it.
+            generations: integers in the shapes of parameters with a law, by name: how often each of their weights was
+                drawn again from its own address. Default: never.
 
         Raises:
             ValueError: if masks and model do not fit, a parameter differs from its address, or a value to be saved
@@ -201,15 +224,19 @@ class Ticket:
         check_masks(masks, parameters)
         if (source is None) != (scheme is None):
             raise ValueError("source and scheme come together: the scheme says which law a parameter follows")
+        again = {name: numbers.cpu() for name, numbers in (generations or {}).items()}
+        check_numbers(again, parameters)
         tensors, values = {}, {}
         for name, value in parameters.items():
-            law = _law_at(name, value, source, scheme)
+            law = _law_at(name, value, source, scheme, again.get(name))
             mask = masks.get(name, torch.ones_like(value, dtype=torch.bool)).cpu()
-            tensors[name] = MaskedTensor(pack(mask.reshape(matrix_shape(value.shape)).numpy()), law)
+            tensors[name] = _masked(mask, law, again.get(name))
             if law is None:
                 values[name] = _saved(name, value)
-        shapes = {name: list(value.shape) for name, value in parameters.items()}
-        return cls("masked", source, tensors, values=values, record={"shapes": shapes}).sealed()
+        record: dict[str, Any] = {"shapes": {name: list(value.shape) for name, value in parameters.items()}}
+        if example is not None:
+            record["uses"] = uses(model, example)
+        return cls("masked", source, tensors, values=values, record=record).sealed()
 
     def sealed(self) -> Ticket:
         """This ticket with the hashes that `verify` compares: of first blocks and of the effective weights."""
@@ -240,14 +267,28 @@ def array_sha256(values: np.ndarray) -> str:
     return hashlib.sha256(values.astype("<f4").tobytes()).hexdigest()
 
 
-def _law_at(name: str, value: Tensor, source: Source | None, scheme: Scheme | None) -> Law | None:
+def _law_at(
+    name: str, value: Tensor, source: Source | None, scheme: Scheme | None, generations: Tensor | None
+) -> Law | None:
     """The law of a parameter that lies at its address, None for one whose values have to be saved."""
     law = scheme(name, value) if scheme else None
     if law is None or source is None:
+        if generations is not None:
+            raise ValueError(f"parameter {name!r} follows no law, so that it cannot have been drawn again")
         return None
-    if not torch.equal(source.tensor(name, law, value.shape), value):
+    at = torch.zeros(value.shape, dtype=torch.int16) if generations is None else generations
+    if not torch.equal(values_at(source, name, law, at), value):
         raise ValueError(f"parameter {name!r} is not what the source has at its address; call initialise first")
     return law
+
+
+def _masked(mask: Tensor, law: Law | None, generations: Tensor | None) -> MaskedTensor:
+    rows, columns = matrix_shape(mask.shape)
+    dense = mask.reshape(rows, columns).numpy()
+    if generations is None:
+        return MaskedTensor(pack(dense), law)
+    again = generation_masks(generations.reshape(rows, columns).numpy(), dense)
+    return MaskedTensor(pack(dense), law, generations=again)
 
 
 def _saved(name: str, value: Tensor) -> np.ndarray:
