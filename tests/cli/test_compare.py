@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from tombola.random_source import Source, he, initialise
 from tombola.ticket import Ticket
 from tombola.universal import build, named_family
 
@@ -93,6 +94,28 @@ def test_each_weight_of_two_masked_tickets_is_compared_with_chance(tombola, tmp_
     out = tombola("compare", "a", "b").out
     assert "kept by both, and by independent masks of the same size" in out
     assert [line.split()[0] for line in out.splitlines()[-2:]] == ["0.weight", "1.weight"]
+
+
+def test_signs_are_compared_where_weights_are_drawn_and_not_saved(tombola, tmp_path):
+    net = torch.nn.Linear(6, 4)
+    masks, values = {"weight": torch.arange(24).view(4, 6) % 3 > 0}, []
+    for seed in (0, 1):
+        net.load_state_dict(initialise(net, Source(seed)), strict=False)
+        ticket = Ticket.from_masks(net, masks, source=Source(seed), scheme=he)
+        assert "weight" not in ticket.values
+        ticket.save(tmp_path / str(seed))
+        values.append(net.weight.detach()[masks["weight"]].sign())
+    found = tombola("compare", "0", "1", "--json").record["layers"]["weight"]
+    assert 0 < found["same_sign"] < 1
+    assert found["same_sign"] == pytest.approx(float((values[0] == values[1]).double().mean()))
+    assert tombola("compare", "0", "0", "--json").record["layers"]["weight"]["same_sign"] == 1
+
+
+def test_where_both_keep_nothing_there_are_no_signs_to_compare(tombola, tmp_path):
+    masked(tmp_path / "a", 1, 1, 0, 0)
+    masked(tmp_path / "b", 0, 0, 1, 1)
+    found = tombola("compare", "a", "b", "--json").record["layers"]["weight"]
+    assert (found["both"], found["chance"], found["same_sign"]) == (0, 1, None)
 
 
 def test_strong_tickets_are_not_compared_by_weights(made):

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from tombola.cli._output import shown
@@ -37,6 +38,37 @@ def test_a_masked_ticket_holds_its_values(tombola, tmp_path):
     shown = tombola("info", "m.ticket")
     assert "saved values" in shown.out
     assert "next:" not in shown.out
+
+
+@pytest.mark.parametrize(("data", "model"), [("digits", "mlp:64-20-10"), ("digits", "conv-2x0.25")])
+def test_what_pruning_saves_is_said_as_prune_says_it(tombola, data, model):
+    words = ("prune", data, model, "--score", "magnitude", "--density", 0.2, "-o", "p.ticket")
+    made, record = tombola(*words, "--json").record, tombola("info", "p.ticket", "--json").record
+    keys = ("parameters", "multiply_adds", "bytes", "not_counted")
+    assert {key: record[key] for key in keys} == {key: made[key] for key in keys}
+    assert record["uses_known"] is True
+    lines = tombola(*words).out.splitlines()[1:3]
+    assert [line.partition(":")[0] for line in lines] == ["multiply-adds", "parameters"]
+    assert tombola("info", "p.ticket").out.splitlines()[1:3] == lines
+
+
+def test_a_ticket_that_does_not_say_how_often_weights_are_used(tombola, tmp_path):
+    chain = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Linear(3, 2))
+    Ticket.from_masks(chain, {"0.weight": torch.eye(3, 4).bool()}).save(tmp_path / "chain.ticket")
+    lines = tombola("info", "chain.ticket").out.splitlines()
+    assert lines[1] == "multiply-adds: 9 of 18 dense, if each weight is used once"
+    assert lines[2] == "parameters: 14 of 23 dense, 58 B of 92 B"
+    assert tombola("info", "chain.ticket", "--json").record["uses_known"] is False
+    Ticket.from_masks(torch.nn.Conv2d(1, 2, 3), {}).save(tmp_path / "conv.ticket")
+    record = tombola("info", "conv.ticket", "--json").record
+    assert (record["multiply_adds"], record["not_counted"]) == (None, ["weight"])
+    assert record["bytes"] == {"dense": 80, "kept": 80}
+    lines = tombola("info", "conv.ticket").out.splitlines()
+    assert lines[1:3] == ["parameters: 20 of 20 dense, 80 B of 80 B", "multiply-adds not counted: weight"]
+
+
+def test_a_strong_ticket_saves_nothing_that_is_stored(made):
+    assert not {"multiply_adds", "bytes", "parameters"} & made("info", "two.ticket", "--json").record.keys()
 
 
 def test_a_universal_ticket_says_what_its_features_are(tombola, tmp_path):

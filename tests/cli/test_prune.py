@@ -53,7 +53,11 @@ def test_json_says_all_that_is_known(tombola, tmp_path):
     }
     example = torch.zeros(1, 1, 8, 8)
     assert record["effective_density"] == effective_density(net, masks, example)
-    assert record["multiply_adds"]["kept"] == cost(net, example, masks).kept_multiply_adds
+    found = cost(net, example, masks)
+    assert record["multiply_adds"] == {"dense": found.multiply_adds, "kept": found.kept_multiply_adds}
+    assert record["parameters"] == {"dense": 1510, "kept": 1510 - 1480 + 444}
+    assert record["bytes"] == {"dense": 4 * 1510, "kept": 4 * 474 + 1480 // 8}
+    assert record["not_counted"] == []
     assert record["collapsed"] is False
     assert "accuracy" not in record
 

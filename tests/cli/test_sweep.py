@@ -35,11 +35,13 @@ def test_cells_are_run_and_summed_up_over_seeds(study, tmp_path, monkeypatch):
     assert result.code == 0
     rows = result.out.splitlines()
     assert rows[0] == "study: 4 cells, 4 run now; accuracy with its 95 % interval over seeds"
-    assert rows[1].split() == ["method", "density", "seeds", "accuracy"]
+    assert rows[1].split() == ["method", "density", "seeds", "accuracy", "multiply-adds"]
     assert [row.split()[:3] for row in rows[3:-1]] == [
         [method, density, "2"] for method in ("imp", "random") for density in ("1", "0.5", "0.2005")
     ]
     assert all("±" in row for row in rows[3:-1])
+    adds = 64 * 6 + 6 * 10
+    assert [float(row.split()[-1].replace(",", "")) for row in rows[3:-1]] == [adds, adds * 0.5, 89] * 2
     assert rows[-1] == "next: tombola runs list study"
     assert len((tmp_path / "study" / "results.jsonl").read_text().splitlines()) == 12
     monkeypatch.setattr("tombola.training.Trainer.__call__", refused)
@@ -72,7 +74,9 @@ def test_a_dry_run_lists_the_cells_and_does_nothing(study, tmp_path, monkeypatch
 
 def test_settings_that_differ_are_columns(study):
     result = study(*QUICK, change=("method: [imp, random]", "learning_rate: [0.1, 0.2]"))
-    assert result.out.splitlines()[1].split() == ["method", "learning_rate", "density", "seeds", "accuracy"]
+    assert result.out.splitlines()[1].split() == [
+        *["method", "learning_rate", "density", "seeds", "accuracy", "multiply-adds"]
+    ]
 
 
 def test_failed_cells_are_listed_and_the_exit_code_says_so(study):

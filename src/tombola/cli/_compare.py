@@ -90,8 +90,8 @@ def _overlap(first: Ticket, second: Ticket) -> float | None:
 def _layers(first: Ticket, second: Ticket) -> dict[str, Any] | None:
     """What the masks of ordinary models share, for each parameter that one of them prunes; None for other tickets.
 
-    `chance` is the mean over independent random masks that keep as many. Signs are those of the saved values of weights
-    that both keep.
+    `chance` is the mean over independent random masks that keep as many. Signs are those of the weights that both keep,
+    at the values of the tickets, saved or drawn; None if both keep none.
     """
     import numpy as np
 
@@ -105,8 +105,9 @@ def _layers(first: Ticket, second: Ticket) -> dict[str, Any] | None:
         both, kept = one & other, [int(one.sum()), int(other.sum())]
         chance = kept[0] * kept[1] / one.numel()
         found[name] = {"kept": kept, "both": int(both.sum()), "chance": chance, "same_sign": None}
-        if name in first.values and name in second.values and both.any():
-            signs = [np.sign(ticket.values[name].reshape(-1)[both.flatten().numpy()]) for ticket in (first, second)]
+        if both.any():
+            values = [ticket.block(name, 0, ticket.tensors[name].mask.shape[0]) for ticket in (first, second)]
+            signs = [np.sign(value.reshape(-1)[both.flatten().numpy()]) for value in values]
             found[name]["same_sign"] = float((signs[0] == signs[1]).mean())
     return {name: found[name] for name in first.tensors if name in found}
 

@@ -6,6 +6,7 @@ import math
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from ._cost import cost_lines, cost_record
 from ._options import AsJson, TicketPath
 from ._output import file_size, print_json, print_next, print_table, shown
 
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
 
     from tombola.ticket import Ticket
 
-COPIED = ("family", "steps", "options", "certificate", "target", "report", "version")
+COPIED = ("family", "steps", "options", "certificate", "target", "report", "search", "version")
 WIDTH = 100  # of a line
 
 
 def info(ticket: TicketPath, as_json: AsJson = False) -> None:
-    """Show what a ticket holds: its source, its tensors, what it keeps and what it claims."""
+    """Show what a ticket holds: its source, its tensors, what it keeps and saves, and what it claims."""
     from tombola.ticket import load_ticket
 
     record = described(load_ticket(ticket), ticket)
@@ -41,7 +42,11 @@ def info(ticket: TicketPath, as_json: AsJson = False) -> None:
 def described(ticket: Ticket, path: Path) -> dict[str, Any]:
     """What a ticket holds and claims, as JSON data."""
     from tombola.random_source import law_to_json
+    from tombola.ticket import ticket_cost
 
+    saves = {}
+    if ticket.kind == "masked":
+        saves = {**cost_record(ticket_cost(ticket)), "uses_known": "uses" in ticket.record}
     return {
         "kind": ticket.kind,
         "seed": None if ticket.source is None else ticket.source.seed,
@@ -49,6 +54,7 @@ def described(ticket: Ticket, path: Path) -> dict[str, Any]:
         "kept": ticket.kept,
         "density": ticket.density,
         "file_bytes": path.stat().st_size,
+        **saves,
         **{key: ticket.record[key] for key in COPIED if key in ticket.record},
         "tensors": [
             {
@@ -69,8 +75,8 @@ def _claims(record: dict[str, Any], path: Path) -> list[str]:
     lines = [f"{path}: {record['kind']} ticket, {seed}, {file_size(record['file_bytes'])}"]
     if record["kind"] == "universal":
         return [*lines, *_feature_claims(record)]
-    if "certificate" not in record:
-        return lines
+    if record["kind"] == "masked":
+        return [*lines, *_search_claims(record), *cost_lines(record, assumed=not record["uses_known"])]
     from tombola.strong import input_set_from_json
 
     options, report, layers = record["options"], record["report"], record["target"]["layers"]
@@ -88,6 +94,15 @@ def _claims(record: dict[str, Any], path: Path) -> list[str]:
         f"weights: within {shown(report['weight_epsilon'])}{unit}; {shown(report['failures'])} miss that",
         f"output: off by at most {shown(record['certificate']['bound'])} (2-norm, proved) for every input in {covered}",
     ]
+
+
+def _search_claims(record: dict[str, Any]) -> list[str]:
+    """What a searched ticket says of its search, which nobody has checked; nothing for others."""
+    said = record.get("search")
+    if not isinstance(said, dict):
+        return []
+    method, model, data, accuracy = (shown(said.get(key)) for key in ("method", "model", "data", "accuracy"))
+    return [f"searched: {method} on {model}, {data}, no weight was trained; test accuracy {accuracy}"]
 
 
 def _feature_claims(record: dict[str, Any]) -> list[str]:

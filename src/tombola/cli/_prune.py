@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _prune_options as options
+from ._cost import cost_lines, cost_record
 from ._imp_options import DataName, NetworkName
 from ._options import AsJson, check_writable, find_factories_here, seeded
-from ._output import file_size, print_json, print_next, print_table, shown
+from ._output import print_json, print_next, print_table, shown
 from ._progress import progress
 from ._prune_compare import Comparison, compare_criteria
 
@@ -87,8 +88,9 @@ def prune(  # noqa: PLR0913 - one parameter for each option
             generator=generator,
         )
     seconds = time.perf_counter() - began
-    Ticket.from_masks(net, masks).save(output)
-    record = {"score": score, "sampled": sample, **_described(net, masks, loaded)}
+    example = loaded.scaling(loaded.x_train[:1])
+    Ticket.from_masks(net, masks, example=example).save(output)
+    record = {"score": score, "sampled": sample, **_described(net, masks, example)}
     if train:
         record["accuracy"] = _accuracy(net, masks, loaded, wanted)
     record |= {"seconds": seconds, "path": str(output)}
@@ -113,14 +115,13 @@ def _select(sampled: bool, temperature: float | None, mixture: float | None) -> 
     return sketch(temperature=1.0 if temperature is None else temperature, mixture=mixture or 0.0)
 
 
-def _described(net: nn.Module, masks: Masks, data: DataSet) -> dict[str, Any]:
+def _described(net: nn.Module, masks: Masks, example: torch.Tensor) -> dict[str, Any]:
     """What masks keep, as JSON data."""
     from tombola.cost import cost
     from tombola.masks import count
     from tombola.masks import density as kept_share
 
-    example = data.scaling(data.x_train[:1])
-    found, effective = cost(net, example, masks), _effective(net, masks, example)
+    effective = _effective(net, masks, example)
     return {
         "density": kept_share(masks),
         "kept": count(masks),
@@ -128,9 +129,7 @@ def _described(net: nn.Module, masks: Masks, data: DataSet) -> dict[str, Any]:
         "per_layer": {name: {"size": mask.numel(), "kept": int(mask.sum())} for name, mask in masks.items()},
         "effective_density": effective,
         "collapsed": None if effective is None else effective == 0,
-        "multiply_adds": {"dense": found.multiply_adds, "kept": found.kept_multiply_adds},
-        "bytes": {"dense": found.bytes, "kept": found.kept_bytes},
-        "not_counted": list(found.not_counted),
+        **cost_record(cost(net, example, masks)),
     }
 
 
@@ -160,15 +159,11 @@ def _print(title: str, record: dict[str, Any], output: Path) -> None:
         [name, each["size"], each["kept"], each["kept"] / each["size"]] for name, each in record["per_layer"].items()
     ]
     whole = ["all", record["prunable"], record["kept"], record["density"]]
-    adds, size = record["multiply_adds"], record["bytes"]
-    said = [title, f"multiply-adds: {shown(adds['kept'])} of {shown(adds['dense'])} dense"]
-    said.append(f"parameters: {file_size(size['kept'])} of {file_size(size['dense'])} dense")
+    said = [title, *cost_lines(record)]
     if record["collapsed"]:
         said.append("COLLAPSED: no path of kept weights leads from the input to the output")
     elif record["effective_density"] is not None:
         said.append(f"density of weights on a path from input to output: {shown(record['effective_density'])}")
-    if record["not_counted"]:
-        said.append(f"multiply-adds not counted: {', '.join(record['not_counted'])}")
     if "accuracy" in record:
         said.append(f"test accuracy, trained: {shown(record['accuracy'])}")
     print_table("\n".join(said), [*layers, whole], header=["weight", "size", "kept", "density"])

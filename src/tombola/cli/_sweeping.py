@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SOME_FAILED = 1  # the exit code of a check that failed
 ALWAYS = ("method", "density", "seeds", "accuracy")  # columns; others are there if cells differ in them
+ADDS = "kept_multiply_adds"  # of one example
 FORESEEN = ("cell", "method", "data", "model", "seed")
 
 
@@ -59,11 +60,12 @@ def print_summary(wanted: Study, output: Path, done: SweepResult, as_json: bool)
         return
     new = sum(result.is_new for result in done.results)
     if summary:
-        more = [name for name in _differing(summary) if name not in {*ALWAYS, "level", "interval"}]
-        columns = ["method", *more, *ALWAYS[1:]]
+        more = [name for name in _differing(summary) if name not in {*ALWAYS, ADDS, "level", "interval"}]
+        columns = ["method", *more, *ALWAYS[1:], *([ADDS] if all(ADDS in record for record in summary) else [])]
         rows = [[_text(_with_interval(record).get(column)) for column in columns] for record in summary]
         title = f"{wanted.name}: {_counted(len(done.results), 'cell')}, {new} run now"
-        print_table(f"{title}; accuracy with its 95 % interval over seeds", rows, header=columns)
+        header = ["multiply-adds" if column == ADDS else column for column in columns]
+        print_table(f"{title}; accuracy with its 95 % interval over seeds", rows, header=header)
     if done.failed:
         failures = [_failure(result.cell, result.error) for result in done.failed]
         print_table("failed", [list(failure.values()) for failure in failures], header=list(failures[0]))

@@ -145,7 +145,7 @@ def records_of(path: Path) -> tuple[LevelRecord, ...]:
         check_json(found, [dict(NUMBERS)], "text")
     except (OSError, ValueError):
         return ()
-    return tuple(LevelRecord(**{name: record[name] for name in NUMBERS}) for record in found)
+    return tuple(map(LevelRecord.from_json, found))
 
 
 def _is_locked(path: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from torch import nn
 
 from tombola.data import DataSet
 from tombola.imp import Level
-from tombola.ticket import Ticket, check_json, load_ticket, strict_json
+from tombola.ticket import Ticket, check_json, load_ticket, strict_json, ticket_cost
 from tombola.training import load_model, save_model
 
 from ._run_folder import LEVELS, RunFolder
@@ -36,6 +36,7 @@ class LevelRecord:
         step: at which training ended.
         seconds: from the end of the level before.
         seconds_outside_training: those in which it was neither trained nor evaluated.
+        kept_multiply_adds: of kept weights for one example; None where they are not counted, as of data without a name.
     """
 
     level: int
@@ -46,9 +47,19 @@ class LevelRecord:
     step: int
     seconds: float
     seconds_outside_training: float
+    kept_multiply_adds: int | None = None
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> LevelRecord:
+        """The record that was written down; records of before multiply-adds were counted have none."""
+        adds = content.get("kept_multiply_adds")
+        return cls(**{name: content[name] for name in NUMBERS}, kept_multiply_adds=adds if type(adds) is int else None)
 
 
-NUMBERS = {name: int if name in {"level", "kept", "step"} else float for name in LevelRecord.__dataclass_fields__}
+COUNTS = {"level", "kept", "step"}
+NUMBERS = {
+    name: int if name in COUNTS else float for name in LevelRecord.__dataclass_fields__ if name != "kept_multiply_adds"
+}
 WHOLE = {**NUMBERS, "configuration": str, "pruned": [str], "sha256": {WEIGHTS: str, TICKET: str}}
 
 
@@ -83,8 +94,11 @@ class LevelFiles:
         """The state of training at the rewind point."""
         return self.run.path / REWIND
 
-    def save(self, level: Level) -> None:
+    def save(self, level: Level) -> int | None:
         """Writes weights and ticket; the level is there once `finish` has been called too.
+
+        Returns:
+            The multiply-adds of kept weights for one example, or None if not all weights could be counted.
 
         Raises:
             OSError: if a file cannot be written.
@@ -92,7 +106,13 @@ class LevelFiles:
         folder = self.folder(level.number)
         folder.mkdir(exist_ok=True)
         save_model(folder / WEIGHTS, level.model, name=self.name, data=self.data)
-        Ticket.from_masks(level.begun, level.masks).save(folder / TICKET)
+        example = None if self.data is None else self.data.scaling(self.data.x_train[:1])
+        if example is not None:
+            example = example.to(next(level.begun.parameters()).device)
+        ticket = Ticket.from_masks(level.begun, level.masks, example=example)
+        ticket.save(folder / TICKET)
+        cost = ticket_cost(ticket)
+        return None if cost.not_counted else cost.kept_multiply_adds
 
     def finish(self, record: LevelRecord, pruned: Sequence[str]) -> None:
         """Writes a level's record, with the hashes of its other files.
@@ -111,7 +131,7 @@ class LevelFiles:
         """The records of the levels that are there, from 0 up to the first that is not."""
         records: list[LevelRecord] = []
         while (content := self._content(len(records))) is not None:
-            records.append(LevelRecord(**{name: content[name] for name in NUMBERS}))
+            records.append(LevelRecord.from_json(content))
         return records
 
     def load(self, record: LevelRecord, model: nn.Module) -> Level:

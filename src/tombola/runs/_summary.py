@@ -9,7 +9,8 @@ from statistics import fmean, stdev
 from typing import Any
 
 PERCENT = 95
-OF_A_LEVEL = ("density", "kept", "step", "loss", "accuracy", "seconds", "seconds_outside_training")
+ADDS = "kept_multiply_adds"
+OF_A_LEVEL = ("density", "kept", "step", "loss", "accuracy", "seconds", "seconds_outside_training", ADDS)
 
 
 def summarise(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -21,7 +22,8 @@ def summarise(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     Returns:
         Records with what the runs have in common, `density` (mean), `seeds` (how many), `accuracy` (mean) and
         `interval`: half the width of the 95 % interval of Student's t for the mean, None for a single seed. It rests on
-        the assumption that accuracies scatter normally over seeds.
+        the assumption that accuracies scatter normally over seeds. And `kept_multiply_adds` (mean, for one example),
+        where all of them have it.
 
     Example:
         >>> lines = [{"method": "imp", "seed": seed, "level": 1, "density": 0.5, "accuracy": 0.9 + seed / 100}
@@ -38,12 +40,14 @@ def summarise(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _record(common: dict[str, Any], members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     accuracies = [float(line["accuracy"]) for line in members]
+    adds = [float(line[ADDS]) for line in members if line.get(ADDS) is not None]
     return {
         **common,
         "density": fmean(line["density"] for line in members),
         "seeds": len(members),
         "accuracy": fmean(accuracies),
         "interval": _half_interval(accuracies),
+        **({ADDS: fmean(adds)} if len(adds) == len(members) else {}),
     }
 
 

@@ -80,11 +80,11 @@ class TimedTraining:
         self._busy += time.perf_counter() - began
 
         def saved() -> LevelRecord:
-            self._files.save(level)
+            adds = self._files.save(level)
             now = time.perf_counter()
             seconds = now - self._split
             figures = (level.number, level.kept, level.density, found.accuracy, found.loss, level.step)
-            record = LevelRecord(*figures, seconds, seconds - self._busy)
+            record = LevelRecord(*figures, seconds, seconds - self._busy, adds)
             self._files.finish(record, list(level.masks))
             return record
 
