@@ -18,7 +18,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import NullFormatter, ScalarFormatter
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
@@ -64,6 +64,13 @@ CURVES = {  # colour and marker; curves of theory are dashed
     "depth-leveraged:2": (GREEN, "o"),
     "two-layer": (BLUE, "o"),
     "counting bound": (GREY, ""),
+}
+WAYS = {  # to a network that does what a target does: what it is called, colour and marker
+    "search": ("search", RED, "v"),
+    "training": ("trained weights", PURPLE, "^"),
+    "neurons": ("whole neurons at best", GREEN, "s"),
+    "construction": ("construction", BLUE, "o"),
+    "certificate": ("its certificate", BLUE, ""),
 }
 TIGHT = 0.045  # of the height of a plot: labels keep this distance
 AT, BESIDE = 1.01, 1.06  # of its width: where lines to labels begin, and where labels do
@@ -274,6 +281,40 @@ def one_ticket_many_tasks(curves: Record) -> Figure:
     return figure
 
 
+def hardness(found: Record) -> Figure:
+    """How far what is searched, trained or constructed stays from a target, as its dimension grows."""
+    figure = Figure((9.0, 4.4), layout="constrained")
+    titles = {"parity": "Parity of d bits: wrong answers", "neuron": "One neuron on d inputs: relative squared error"}
+    for axes, (part, title) in zip(figure.subplots(1, 2), titles.items(), strict=True):
+        rows = found["table"][part]
+        for name, (label, colour, marker) in WAYS.items():
+            means, halves = ([row[name][key] or 0 for row in rows] for key in ("mean", "ci95"))
+            line = "--" if name == "certificate" else "-"
+            shown = label if part == "parity" else None
+            axes.errorbar(
+                [row["dimension"] for row in rows],
+                means,
+                halves,
+                color=colour,
+                marker=marker,
+                linestyle=line,
+                label=shown,
+            )
+        axes.set_title(title, loc="left")
+        axes.set_xlabel(f"d; mean and 95 % interval of {max(row['seeds'] for row in rows)} seeds")
+        axes.set_xticks([row["dimension"] for row in rows])
+        axes.grid()
+    parity, neuron = figure.axes
+    parity.axhline(0.5, color=GREY, linewidth=1)
+    parity.set_ylim(-0.03, 0.65)
+    neuron.set_yscale("log")
+    neuron.set_ylim(1e-7, 1)
+    neuron.set_xscale("log", base=2)
+    neuron.xaxis.set_major_formatter(ScalarFormatter())
+    figure.legend(loc="outside upper center", ncols=5, frameon=False)
+    return figure
+
+
 def framed(xlabel: str) -> tuple[Figure, Axes]:
     """A figure with one plot, logarithmic to the right, and room for labels to its right."""
     figure = Figure((7.2, 5.2))
@@ -309,4 +350,5 @@ PICTURES: dict[str, tuple[tuple[str, ...], Callable[..., Figure]]] = {
     "real-certificates": (("real_networks",), real_certificates),
     "universal-features": (("universal_curves",), universal_features),
     "one-ticket-many-tasks": (("universal_curves",), one_ticket_many_tasks),
+    "hardness": (("hardness",), hardness),
 }
