@@ -6,7 +6,6 @@ unstructured zeros faster.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .isolation import bare_copy
 from .masks import Masks, check_masks
 
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -152,10 +152,7 @@ def uses(model: nn.Module, example: Tensor) -> dict[str, int]:
         >>> uses(nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(144, 10)), torch.zeros(1, 1, 8, 8))
         {'0.weight': 36, '2.weight': 1}
     """
-    copied = copy.deepcopy(model).eval()
-    for module in copied.modules():
-        module._forward_hooks.clear()
-        module._forward_pre_hooks.clear()
+    copied = bare_copy(model).eval()
     names = {id(value): name for name, value in copied.named_parameters()}
     found: dict[str, int] = {}
     for module in copied.modules():

@@ -1,11 +1,14 @@
-"""Torch keeps some state for the whole process. What has to touch it does so here, and puts it back."""
+"""What has to touch the state of torch or a caller's model: the one is put back, of the other a copy is made."""
 
 from __future__ import annotations
 
+import copy
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 
 @contextmanager
@@ -58,3 +61,19 @@ def torch_threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def bare_copy(model: nn.Module) -> nn.Module:
+    """A deep copy without hooks: they are not to be called, and what they hold need not be possible to copy.
+
+    Example:
+        >>> net = nn.Linear(2, 1)
+        >>> _ = net.register_forward_hook(print)
+        >>> len(bare_copy(net)._forward_hooks), len(net._forward_hooks)
+        (0, 1)
+    """
+    memo = {}
+    for part in model.modules():
+        kinds = (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks, part._backward_pre_hooks)
+        memo |= {id(hooks): OrderedDict() for hooks in kinds}
+    return copy.deepcopy(model, memo)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tombola.isolation import isolated_random_state
+from tombola.isolation import bare_copy, isolated_random_state
 from tombola.masks import Masks, apply, check_masks
 
 from ._score import Batches, Loss
@@ -69,7 +67,7 @@ def masked_copy(
     if not masks:
         raise ValueError("there are no masks, so there is nothing to score")
     check_masks(masks, dict(model.named_parameters()))
-    module = _copied(model)
+    module = bare_copy(model).requires_grad_(False)
     for layer in module.modules():
         layer.training = batch_statistics and isinstance(layer, _BatchNorm)
     parameters = {name: value.detach() for name, value in module.named_parameters()}
@@ -174,12 +172,3 @@ def finite(scores: dict[str, Tensor]) -> dict[str, Tensor]:
         if not score.isfinite().all():
             raise ValueError(f"the scores of {name!r} are not all finite; if the weights are, try a model in float64")
     return scores
-
-
-def _copied(model: nn.Module) -> nn.Module:
-    """A deep copy without hooks, whose parameters ask for no gradient."""
-    memo = {}
-    for part in model.modules():
-        kinds = (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks, part._backward_pre_hooks)
-        memo |= {id(hooks): OrderedDict() for hooks in kinds}  # what hooks hold need not be possible to copy
-    return copy.deepcopy(model, memo).requires_grad_(False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from tombola.isolation import isolated_random_state
+from tombola.isolation import bare_copy, isolated_random_state
 from tombola.masks import Masks, apply, check_masks
 
 Batches = Sequence[tuple[Tensor, Tensor]]
@@ -102,7 +100,7 @@ def linearised(model: nn.Module, batches: Batches, masks: Masks, generator: torc
     if not masks or not len(batches):
         raise ValueError("at least one mask and one batch are wanted; random inputs will do where there are no data")
     check_masks(masks, dict(model.named_parameters()))
-    module = _copied(model)
+    module = bare_copy(model).eval().requires_grad_(False)
     parameters = dict(module.named_parameters())
     masks = {name: mask.to(parameters[name].device) for name, mask in masks.items()}
     device = parameters[next(iter(masks))].device
@@ -113,15 +111,6 @@ def linearised(model: nn.Module, batches: Batches, masks: Masks, generator: torc
     inputs = tuple(x for x, _ in batches)
     with isolated_random_state(generator), torch.autocast(device.type, enabled=False):
         yield Linearised(module, apply(masks, weights), masks, inputs, generator)
-
-
-def _copied(model: nn.Module) -> nn.Module:
-    """A deep copy in evaluation mode, without hooks, whose parameters ask for no gradient."""
-    memo = {}
-    for part in model.modules():
-        kinds = (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks, part._backward_pre_hooks)
-        memo |= {id(hooks): OrderedDict() for hooks in kinds}  # what hooks hold need not be possible to copy
-    return copy.deepcopy(model, memo).eval().requires_grad_(False)
 
 
 def _check_finite(outputs: Tensor, number: int) -> None:
