@@ -103,12 +103,12 @@ def test_every_method_is_listed_with_what_it_does(tombola):
 
 
 def test_weights_drawn_again_are_in_the_ticket_and_cost_bits(tombola, tmp_path):
-    record = tombola(*QUICK, "--method", "iterand", "--steps", 310, "--json").record
+    record = tombola(*QUICK, "--method", "iterand", "--steps", 650, "--json").record
     ticket = load_ticket(tmp_path / "t.ticket")
     assert record["drawn_again"] > 0
     assert record["drawn_again"] == sum(int((each > 0).sum()) for each in generations(ticket).values())
     assert record["mask_bits"] > mask_bits(ticket.masks())
-    assert record["mask_bits"] == pytest.approx(mask_bits(ticket.masks(), generations=generations(ticket), possible=2))
+    assert record["mask_bits"] == pytest.approx(mask_bits(ticket.masks(), generations=generations(ticket), possible=3))
 
 
 def test_options_say_what_the_network_is_filled_with(tombola, tmp_path):
