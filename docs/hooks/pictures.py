@@ -18,6 +18,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -72,6 +73,7 @@ WAYS = {  # to a network that does what a target does: what it is called, colour
     "construction": ("construction", BLUE, "o"),
     "certificate": ("its certificate", BLUE, ""),
 }
+OUTPUTS = 10  # of all networks of the study of transfer
 TIGHT = 0.045  # of the height of a plot: labels keep this distance
 AT, BESIDE = 1.01, 1.06  # of its width: where lines to labels begin, and where labels do
 
@@ -315,6 +317,78 @@ def hardness(found: Record) -> Figure:
     return figure
 
 
+def transfer_matrices(found: Record) -> Figure:
+    """What tickets recover on other tasks, beside whether they were said to."""
+    parts = {name: part for name, part in found["table"].items() if part["pairs"]}
+    tasks = list(next(iter(parts.values()))["exponents"])
+    size = 0.42 * len(tasks)
+    figure = Figure((4.2 + 2 * size, 0.8 + len(parts) * (1.3 + size)), layout="constrained")
+    panels = figure.subplots(len(parts), 2, squeeze=False)
+    for (name, part), row in zip(parts.items(), panels, strict=True):
+        measured = [[math.nan] * len(tasks) for _ in tasks]
+        said = [[math.nan] * len(tasks) for _ in tasks]
+        for pair in part["pairs"]:
+            at, to = tasks.index(pair["source"]), tasks.index(pair["target"])
+            value, verdict = pair["recovery"]["value"], pair["prediction"]
+            measured[at][to] = math.nan if value is None else value
+            chance = verdict["probability"]
+            said[at][to] = math.nan if chance is None else chance
+            if verdict["vetoed"]:
+                row[1].text(to, at, "v", ha="center", va="center", fontsize=8)
+        shown = matrix(row[0], tasks, measured, f"{name}: recovery, measured")
+        matrix(row[1], tasks, said, f"{name}: probability, predicted; v: veto")
+    figure.colorbar(shown, ax=panels, shrink=0.6, extend="both")
+    return figure
+
+
+def matrix(axes: Axes, tasks: Sequence[str], values: Sequence[Sequence[float]], title: str) -> AxesImage:
+    """Numbers from 0 to 1 as colours, sources as rows; nothing where there is no number."""
+    shown = axes.imshow(values, cmap="RdYlBu", vmin=0, vmax=1)
+    axes.set_xticks(range(len(tasks)), tasks, rotation=60, ha="right", rotation_mode="anchor", fontsize=8.5)
+    axes.set_yticks(range(len(tasks)), tasks, fontsize=8.5)
+    axes.set_xlabel("target")
+    axes.set_ylabel("source")
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.tick_params(length=0)
+    return shown
+
+
+def error_by_density(found: Record) -> Figure:
+    """The error of each task against density, with the law that is fitted to it where one can be."""
+    parts = list(dict.fromkeys(one["part"] for one in found["runs"]))
+    figure = Figure((9.6, 4.4), layout="constrained")
+    for axes, part in zip(figure.subplots(1, len(parts), squeeze=False)[0], parts, strict=True):
+        runs = [one["flows"] for one in found["runs"] if one["part"] == part]
+        for number, task in enumerate(runs[0]):
+            colour = mpl.colormaps["viridis"](0.95 * number / max(1, len(runs[0]) - 1))
+            one_error_curve(axes, [flows[task] for flows in runs], task, colour)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.invert_xaxis()
+        axes.grid()
+        axes.set_title(f"{part}: mean of {len(runs)} seeds", loc="left")
+        axes.set_xlabel("density; lines: fitted law, where there are errors enough")
+    figure.axes[0].set_ylabel("test error")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=8.5)
+    return figure
+
+
+def one_error_curve(axes: Axes, flows: Sequence[Record], task: str, colour: object) -> None:
+    """Mean errors as dots, and as a line the law; without one where the densities do not fix it."""
+    import numpy as np
+
+    from tombola.imp import fit_scaling_law
+
+    densities = [sum(row) / sum(flows[0]["sizes"]) for row in flows[0]["counts"]]
+    errors = [sum(column) / len(flows) for column in zip(*(flow["errors"] for flow in flows), strict=True)]
+    axes.plot(densities, errors, color=colour, marker="o", markersize=3.5, linestyle="none", label=task)
+    try:
+        law = fit_scaling_law(np.array(densities), np.array(errors), dense=errors[0], classes=OUTPUTS)
+    except ValueError:  # the power law is not reached
+        return
+    axes.plot(densities, [law(density) for density in densities], color=colour, linewidth=1)
+
+
 def framed(xlabel: str) -> tuple[Figure, Axes]:
     """A figure with one plot, logarithmic to the right, and room for labels to its right."""
     figure = Figure((7.2, 5.2))
@@ -351,4 +425,6 @@ PICTURES: dict[str, tuple[tuple[str, ...], Callable[..., Figure]]] = {
     "universal-features": (("universal_curves",), universal_features),
     "one-ticket-many-tasks": (("universal_curves",), one_ticket_many_tasks),
     "hardness": (("hardness",), hardness),
+    "transfer-matrices": (("renormalization",), transfer_matrices),
+    "error-by-density": (("renormalization",), error_by_density),
 }

@@ -13,6 +13,7 @@ VERBS = (
     "train",
     "prune",
     "imp",
+    "search",
     "sweep",
     "construct",
     "recommend",
@@ -20,6 +21,10 @@ VERBS = (
     "info",
     "explain",
     "compare",
+    "flow",
+    "transfer",
+    "predict-transfer",
+    "size",
     "list",
     "universal",
     "runs",
@@ -41,7 +46,7 @@ def test_the_version_is_that_of_the_package(tombola):
 def test_help_names_every_verb_and_every_exit_code(tombola, words):
     code, out, err = tombola(*words)
     assert (code, err) == (0, "")
-    assert re.findall(r"^  (\w+)  ", out.partition("Commands:")[2], re.MULTILINE) == list(VERBS)
+    assert re.findall(r"^  ([\w-]+)  ", out.partition("Commands:")[2], re.MULTILINE) == list(VERBS)
     assert "0 done, 1 a check failed, 2 bad input, 130" in out
     assert max(map(len, out.splitlines())) <= 80
 

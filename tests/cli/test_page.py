@@ -42,6 +42,6 @@ def test_the_figures_of_the_demo_are_on_the_page(label):
 
 
 def test_every_verb_has_an_example_on_the_page(tombola):
-    listed = re.findall(r"^  (\w+)  ", tombola("--help").out.partition("Commands:")[2], re.MULTILINE)
+    listed = re.findall(r"^  ([\w-]+)  ", tombola("--help").out.partition("Commands:")[2], re.MULTILINE)
     assert listed
     assert [verb for verb in listed if f"$ tombola {verb}" not in PAGE] == []

@@ -18,15 +18,20 @@ from ._compare import compare
 from ._construct import construct
 from ._demo import demo
 from ._explain import explain
+from ._flow import flow
 from ._imp import imp
 from ._info import info
 from ._list import list_names
 from ._output import discard_output, silence, write
+from ._predict_transfer import predict_transfer
 from ._prune import prune
 from ._recommend import recommend
 from ._runs import runs
+from ._search import search
+from ._size import size
 from ._sweep import sweep
 from ._train import train
+from ._transfer import transfer
 from ._universal import universal
 from ._verify import verify
 
@@ -49,6 +54,10 @@ VERBS = {
     train: ("Train a target network.", "tombola train digits lenet-300-100 -o target.safetensors"),
     prune: ("Prune a network before it is trained.", "tombola prune digits lenet-300-100 --density 0.1 -o init.ticket"),
     imp: ("Prune a network step by step while it trains.", "tombola imp digits lenet-300-100 -o run"),
+    search: (
+        "Find a mask on random weights, without training them.",
+        "tombola search digits mlp:64-200-10 -o s.ticket",
+    ),
     sweep: ("Run every combination of a study.", "tombola sweep study.yaml -o study"),
     construct: (
         "Find a network in a random one, and prove it.",
@@ -59,10 +68,16 @@ VERBS = {
     info: ("Show what a ticket holds.", "tombola info lenet.ticket"),
     explain: ("Take one weight apart.", "tombola explain lenet.ticket --weight 'fc1[3,17]'"),
     compare: ("Show two tickets side by side.", "tombola compare first.ticket second.ticket"),
+    flow: ("Show the rates at which pruning moves groups of weights.", "tombola flow run"),
+    transfer: ("Train the ticket of one task on another.", "tombola transfer run --to mnist"),
+    predict_transfer: ("Predict whether tickets will transfer.", "tombola predict-transfer run other"),
+    size: ("Show how many bytes a ticket takes.", "tombola size lenet.ticket"),
     list_names: ("List the names that verbs take.", "tombola list models"),
 }
 for verb, (short, example) in VERBS.items():
-    app.command(verb.__name__.removesuffix("_names"), short_help=short, epilog=f"Example: {example}")(verb)
+    app.command(verb.__name__.removesuffix("_names").replace("_", "-"), short_help=short, epilog=f"Example: {example}")(
+        verb
+    )
 app.add_typer(
     universal,
     name="universal",

@@ -50,8 +50,8 @@ def read_levels(folder: str | os.PathLike[str]) -> ForeignLevels:
     Files are `.pt`, `.pth` and `.pth.tar` of `torch.save`, read as tensors only, `.safetensors` and `.npz`, in the
     folder or below it. The level is the one number by which names of files differ, as in `level_0/mask.pth` and
     `level_1/mask.pth`. Masks are tensors named `..._mask`, beside `..._orig` as `torch.nn.utils.prune` leaves them, or
-    all tensors of a file with `mask` in its name. Where there are none, weights that are exactly zero are pruned ones,
-    in parameters with two axes or more and zeros at some level.
+    all tensors of a file with `mask` in its name that holds zeros and ones alone. Where there are none, weights that
+    are exactly zero are pruned ones, in parameters with two axes or more and zeros at some level.
 
     Args:
         folder: of one run.
@@ -123,11 +123,16 @@ def _merged(paths: Iterable[Path]) -> tuple[Tensors, Masks]:
     """Weights and masks of the files of one level."""
     weights: Tensors = {}
     masks: Masks = {}
+    origin: dict[tuple[bool, str], Path] = {}
     for path in paths:
-        is_mask = "mask" in path.name.lower()
-        for name, value in _tensors(path).items():
-            plain = name.removesuffix("_orig").removesuffix("_mask")
-            if name.endswith("_mask") or is_mask:
+        tensors = _tensors(path)
+        is_mask = "mask" in path.name.lower() and all(bool(((v == 0) | (v == 1)).all()) for v in tensors.values())
+        for name, value in tensors.items():
+            plain, masks_it = name.removesuffix("_orig").removesuffix("_mask"), is_mask or name.endswith("_mask")
+            other = origin.setdefault((masks_it, plain), path)
+            if other != path:
+                raise ValueError(f"{other} and {path} both have {plain!r} of one level; name the folder of one run")
+            if masks_it:
                 masks[plain] = value != 0
             elif value.is_floating_point():
                 weights[plain] = value
@@ -139,7 +144,10 @@ def _pruned(folder: Path, levels: list[tuple[Tensors, Masks]]) -> list[str]:
     names = dict.fromkeys(name for _, masks in levels for name in masks)
     if not names:
         names = dict.fromkeys(
-            name for weights, _ in levels for name, value in weights.items() if value.ndim > 1 and bool((value == 0).any())
+            name
+            for weights, _ in levels
+            for name, value in weights.items()
+            if value.ndim > 1 and bool((value == 0).any())
         )
     if not names:
         raise ValueError(f"{folder}: nothing is pruned: no masks, and no weight that is exactly zero")
