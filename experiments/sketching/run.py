@@ -70,12 +70,11 @@ class Config:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
 
 
-FLAT = (0.5, 0.1, 0.02, 0.01, 0.005)
 CONFIG = Config(
     {
-        "mnist": Part("mnist", "lenet-300-100", 4, FLAT, images=20_000),
-        "fashion": Part("fashion_mnist", "lenet-300-100", 4, FLAT, images=20_000),
-        "cifar": Part("cifar10", "conv-4x0.25", 8, (0.5, 0.1, 0.05, 0.02), images=5000, halved=True),
+        "mnist": Part("mnist", "lenet-300-100", 4, (0.5, 0.1, 0.02, 0.01, 0.005), images=20_000),
+        "fashion": Part("fashion_mnist", "lenet-300-100", 4, (0.1, 0.02, 0.005), images=20_000),
+        "cifar": Part("cifar10", "conv-4x0.25", 8, (0.5, 0.1, 0.02), images=5000, halved=True),
     }
 )
 TINY = Config({"digits": Part("digits", "mlp:64-30-10", 2, (0.2, 0.02))}, seeds=(0, 1))

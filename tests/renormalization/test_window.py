@@ -68,7 +68,7 @@ def test_a_given_window_is_taken_and_the_rules_only_speak():
     window = window_of([bent(seed, 1.0) for seed in range(5)], start=1, stop=11)
     assert window.levels == ((1, 11),) * 5
     assert window.reasons[0] == "the window was given"
-    assert any(reason.startswith("by the rules: ends after density") for reason in window.reasons)
+    assert any(reason.startswith("by the rules: ends before density") for reason in window.reasons)
 
 
 def test_groups_that_are_small_from_the_start_are_left_out():

@@ -191,7 +191,7 @@ def _straight(flows: Sequence[Flow], columns: list[int], firsts: list[int], end:
         if bent is None:
             return end, said
         name, part = flows[0].groups[columns[bent[0]]], bent[1]
-        said = [f"ends after density {np.exp(-end):.3g}, because {name!r} bends by {part:.0%} of its linear change"]
+        said = [f"ends before density {np.exp(-end):.3g}, because {name!r} bends by {part:.0%} of its linear change"]
         shorter = max(float(flow.time[last - 1]) for flow, (_, last) in zip(flows, levels, strict=True))
         if min(last - first for first, last in _levels(flows, firsts, shorter)) + 1 < SHORTEST_BENT:
             return end, [f"{name!r} bends by {part:.0%} of its linear change even over the shortest window"]

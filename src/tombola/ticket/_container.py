@@ -16,9 +16,8 @@ from ._encoding import LARGEST_AXIS
 from ._json import strict_json
 
 LONGEST_HEADER = 1 << 26
-DTYPES = {
-    code: np.dtype(name) for code, name in {"U8": "<u1", "I32": "<i4", "U32": "<u4", "I64": "<i8", "F32": "<f4"}.items()
-}
+NUMBERS = {"U8": "<u1", "I32": "<i4", "U32": "<u4", "I64": "<i8", "F16": "<f2", "F32": "<f4"}
+DTYPES = {code: np.dtype(name) for code, name in NUMBERS.items()}
 CODES = {dtype: code for code, dtype in DTYPES.items()}
 ENTRIES = {"dtype", "shape", "data_offsets"}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from ._encoding import BitMask, Mask, OwnerMask
 from ._entropy import PARTS, code_pays, decode_bits, encode_bits
 from ._json import check_json, strict_json
 from ._ticket import MaskedTensor, Stage, Ticket
+from ._values import decode_values, encode_values
 
 FORMAT = "tombola-ticket/1"
 ENCODINGS = ("owner", "bits", *PARTS)
@@ -51,10 +52,15 @@ def save_ticket(ticket: Ticket, path: Path) -> int:
         OSError: if the file cannot be written; a file that was there before is left as it was.
     """
     check_ticket(ticket)
-    arrays = _arrays(ticket)
-    text = json.dumps(_data(ticket), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    arrays = ticket_arrays(ticket)
     with atomic_write(path) as file:
-        return write_container(file, arrays, {"format": FORMAT, "ticket": text, "sha256": content_sha256(text, arrays)})
+        return write_ticket(ticket, arrays, file)
+
+
+def write_ticket(ticket: Ticket, arrays: Mapping[str, np.ndarray], file: IO[bytes]) -> int:
+    """Writes a ticket with its arrays to an open file, unchecked, and returns how many bytes that took."""
+    text = json.dumps(_data(ticket), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return write_container(file, arrays, {"format": FORMAT, "ticket": text, "sha256": content_sha256(text, arrays)})
 
 
 def load_ticket(path: Path | str) -> Ticket:
@@ -90,8 +96,12 @@ def load_ticket(path: Path | str) -> Ticket:
         raise TicketFileError(path, f"not a readable ticket: {error}") from error
 
 
-def _arrays(ticket: Ticket) -> dict[str, np.ndarray]:
-    """Every array of the file, by name."""
+def ticket_arrays(ticket: Ticket) -> dict[str, np.ndarray]:
+    """Every array of a ticket's file, by what it holds, a tensor's name and a part: `mask/fc1.weight/bits`.
+
+    Masks are coded, in `mask/NAME/PART` and `generation/NAME/NUMBER/PART`. Saved values are in `value/NAME`, or in
+    `kept/NAME` if pruned ones are zero.
+    """
     arrays: dict[str, np.ndarray] = {}
     for name, tensor in ticket.tensors.items():
         arrays |= {f"mask/{name}/{part}": array for part, array in _encoded(tensor.mask).items()}
@@ -100,7 +110,9 @@ def _arrays(ticket: Ticket) -> dict[str, np.ndarray]:
     for number, stage in enumerate(ticket.stages):
         if stage.copies is not None:
             arrays[f"copies/{number}"] = stage.copies.astype("<i4")
-    arrays |= {f"value/{name}": value.astype("<f4") for name, value in ticket.values.items()}
+    for name, value in ticket.values.items():
+        stored = encode_values(value, ticket.tensors[name].mask)
+        arrays |= {f"{part}/{name}": array for part, array in stored.items()}
     return arrays
 
 
@@ -149,7 +161,7 @@ def layout_to_json(tensors: Mapping[str, MaskedTensor], stages: Sequence[Stage])
 
 
 def _ticket(data: Any, arrays: Mapping[str, np.ndarray]) -> Ticket:  # noqa: ANN401 - JSON is anything
-    """The ticket that `_data` and `_arrays` took apart."""
+    """The ticket that `_data` and `ticket_arrays` took apart."""
     _check_entries(data, WHOLE, "record")
     for entry in data["tensors"]:
         _check_entries(entry, TENSOR, "tensor")
@@ -158,7 +170,12 @@ def _ticket(data: Any, arrays: Mapping[str, np.ndarray]) -> Ticket:  # noqa: ANN
     unread = dict(arrays)
     tensors = {entry["name"]: _tensor(entry, unread) for entry in data["tensors"]}
     stages = tuple(_stage(entry, unread.pop(f"copies/{k}", None)) for k, entry in enumerate(data["stages"]))
-    values = {name: unread.pop(f"value/{name}") for name in tensors if f"value/{name}" in unread}
+    values = {
+        name: decode_values(name, part, unread.pop(f"{part}/{name}"), tensors[name].mask)
+        for name in tensors
+        for part in ("value", "kept")
+        if f"{part}/{name}" in unread
+    }
     if unread:
         raise ValueError(f"it holds arrays that this library does not know: {', '.join(unread)}")
     ticket = Ticket(data["kind"], _source(data["source"]), tensors, stages, values, data["record"])
