@@ -8,7 +8,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,17 @@ def dataset(name: str) -> data.DataSet:
     except DataNotFoundError as error:
         print(f"skipped: {error}")
         sys.exit(0)
+
+
+def first_images(name: str, images: int | None = None, *, halved: bool = False) -> data.DataSet:
+    """The first images of a training set and all of the test set; if halved, pixels are means of four, standardised."""
+    full = dataset(name)
+    full = replace(full, x_train=full.x_train[:images], y_train=full.y_train[:images])
+    if not halved:
+        return full
+    x, test = (nn.functional.avg_pool2d(pixels.float(), 2) for pixels in (full.x_train, full.x_test))
+    scaling = data.Scaling("standard", float(x.double().mean()), float(x.double().std(correction=0)))
+    return replace(full, x_train=x, x_test=test, scaling=scaling)
 
 
 def trained(name: str, loaded: data.DataSet, *, seed: int, bias: bool, epochs: int | None = None) -> nn.Module:

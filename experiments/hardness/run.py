@@ -6,19 +6,17 @@ Run `python experiments/hardness/run.py --workers 2`; what is recorded already i
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from _common import write
+from _blocks import carry_out, option, recorded, seeds
 from _problem import Config, Problem
 from _tables import markdown, table
 
-from tombola.engines import Processes, Workers
+from tombola.engines import Workers
 
 HERE = Path(__file__).parent
 CONFIG = Config()
@@ -41,20 +39,9 @@ def run(config: Config, block: tuple[str, int, int], workers: Workers) -> dict[s
     return {"part": part, "dimension": dimension, "seed": seed, "rates": rates, **found}
 
 
-def recorded() -> list[dict[str, Any]]:
-    """What is there already."""
-    path = HERE / "result.json"
-    return json.loads(path.read_text())["runs"] if path.exists() else []
-
-
 def key(one: dict[str, Any]) -> tuple[str, int, int]:
     """Of a block, in the order of the record."""
     return one["part"], one["dimension"], one["seed"]
-
-
-def option(name: str, default: str) -> list[str]:
-    """What follows an option of the command line."""
-    return (sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default).split(",")
 
 
 def blocks(config: Config, parts: list[str], seeds: list[int]) -> list[tuple[str, int, int]]:
@@ -65,22 +52,16 @@ def blocks(config: Config, parts: list[str], seeds: list[int]) -> list[tuple[str
 
 def main() -> None:
     """Runs what is missing, and writes what is there after each target."""
+    parts = option("--parts", ["parity", "neuron"])
     if "--tiny" in sys.argv:
-        runs = [run(TINY, block, Workers(1)) for block in blocks(TINY, ["parity", "neuron"], list(TINY.seeds))]
+        runs = [run(TINY, block, Workers(1)) for block in blocks(TINY, parts, list(TINY.seeds))]
         assert all(one["construction"] <= one["certificate"] + 1e-9 for one in runs)
         print(markdown(table(sorted(runs, key=key))))
         return
     if "--table" in sys.argv:
-        print(markdown(json.loads((HERE / "result.json").read_text())["table"]))
+        print(markdown(recorded(HERE)["table"]))
         return
-    seeds = [int(seed) for seed in option("--seeds", ",".join(map(str, CONFIG.seeds)))]
-    there = {key(one) for one in recorded()}
-    wanted = [one for one in blocks(CONFIG, option("--parts", "parity,neuron"), seeds) if one not in there]
-    engine, started = Processes(int(option("--workers", "1")[0])), time.perf_counter()
-    for _, made in engine(partial(run, CONFIG), wanted, Workers(1)):
-        runs = sorted([*recorded(), made], key=key)
-        write(HERE / "result.json", CONFIG, {"runs": runs, "table": table(runs)}, started)
-        print(f"{key(made)}: {made['search seconds']:.0f} s", flush=True)
+    carry_out(HERE, CONFIG, run, blocks(CONFIG, parts, seeds(CONFIG)), key=key, table=table)
 
 
 if __name__ == "__main__":

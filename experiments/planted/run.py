@@ -7,22 +7,20 @@ prints the tables of the record; `--tiny` does little and writes nothing.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from _common import write
+from _blocks import carry_out, option, recorded, seeds
 from _methods import MULTIPLE, PRUNING, SINGLE, Method, groups, searches
 from _tables import markdown, table
 from _task import Config, Task
 
-from tombola.engines import Processes, Workers
+from tombola.engines import Workers
 from tombola.masks import Masks, count
 
 HERE = Path(__file__).parent
@@ -87,12 +85,6 @@ def run(config: Config, block: tuple[str, int, int, str], workers: Workers) -> d
     }
 
 
-def recorded() -> list[dict[str, Any]]:
-    """What is there already."""
-    path = HERE / "result.json"
-    return json.loads(path.read_text())["runs"] if path.exists() else []
-
-
 def key(one: dict[str, Any]) -> tuple[str, int, int, str]:
     """Of a block."""
     return one["task"], one["depth"], one["seed"], one["group"]
@@ -104,14 +96,9 @@ def place(one: dict[str, Any]) -> tuple[Any, ...]:
     return CONFIG.tasks.index((task, depth)), group != PRUNING, group, seed
 
 
-def option(name: str, default: str) -> str:
-    """What follows an option of the command line."""
-    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default
-
-
 def main() -> None:
     """Runs what is missing, and writes what is there after each block."""
-    wanted = groups(option("--groups", f"{PRUNING},edge-popup"))
+    wanted = groups(",".join(option("--groups", [PRUNING, "edge-popup"])))
     if "--tiny" in sys.argv:
         runs = [
             run(TINY, (*task, seed, group), Workers(1))
@@ -123,17 +110,10 @@ def main() -> None:
         print(markdown(table(runs)))
         return
     if "--table" in sys.argv:
-        print(markdown(json.loads((HERE / "result.json").read_text())["table"]))
+        print(markdown(recorded(HERE)["table"]))
         return
-    seeds = [int(seed) for seed in option("--seeds", ",".join(map(str, CONFIG.seeds))).split(",")]
-    there = {key(one) for one in recorded()}
-    blocks = [(*task, seed, group) for seed in seeds for task in CONFIG.tasks for group in wanted]
-    blocks = [one for one in blocks if one not in there]
-    engine, started = Processes(int(option("--workers", "1"))), time.perf_counter()
-    for _, made in engine(partial(run, CONFIG), blocks, Workers(1)):
-        runs = sorted([*recorded(), made], key=place)
-        write(HERE / "result.json", CONFIG, {"runs": runs, "table": table(runs)}, started)
-        print(f"{key(made)}: {made['seconds']:.0f} s", flush=True)
+    blocks = [(*task, seed, group) for seed in seeds(CONFIG) for task in CONFIG.tasks for group in wanted]
+    carry_out(HERE, CONFIG, run, blocks, key=key, table=table, place=place)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ writes nothing.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -20,12 +19,13 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from _common import dataset, write
+from _blocks import carry_out, recorded, seeds
+from _common import dataset
 from _networks import VARIANTS, law, network
 from _tables import markdown, table
 
 from tombola.data import DataSet, Scaling
-from tombola.engines import Processes, Workers
+from tombola.engines import Workers
 from tombola.masks import count
 from tombola.random_source import Source, initialise
 from tombola.search import edge_popup, search
@@ -128,17 +128,6 @@ def run(config: Config, seed: int, workers: Workers) -> dict[str, Any]:
     return {"seed": seed, "rows": rows, "seconds": time.perf_counter() - started}
 
 
-def recorded() -> list[dict[str, Any]]:
-    """The seeds that are there already."""
-    path = HERE / "result.json"
-    return json.loads(path.read_text())["runs"] if path.exists() else []
-
-
-def option(name: str, default: str) -> list[str]:
-    """What follows an option of the command line."""
-    return (sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default).split(",")
-
-
 def main() -> None:
     """Runs what is missing, and writes what is there after each seed."""
     if "--tiny" in sys.argv:
@@ -147,16 +136,10 @@ def main() -> None:
         print(markdown(table(runs)))
         return
     if "--table" in sys.argv:
-        print(markdown(json.loads((HERE / "result.json").read_text())["table"]))
+        print(markdown(recorded(HERE)["table"]))
         return
-    there = {one["seed"] for one in recorded()}
-    seeds = [int(seed) for seed in option("--seeds", ",".join(map(str, CONFIG.seeds))) if int(seed) not in there]
     dataset(CONFIG.data)
-    engine, started = Processes(int(option("--workers", "1")[0])), time.perf_counter()
-    for _, made in engine(partial(run, CONFIG), seeds, Workers(1)):
-        runs = sorted([*recorded(), made], key=lambda one: one["seed"])
-        write(HERE / "result.json", CONFIG, {"runs": runs, "table": table(runs)}, started)
-        print(f"seed {made['seed']}: {made['seconds']:.0f} s", flush=True)
+    carry_out(HERE, CONFIG, run, seeds(CONFIG), key=lambda one: one["seed"], table=table)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ Run `python experiments/renormalization/run.py --workers 2`; seeds that are reco
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from dataclasses import dataclass
@@ -19,12 +18,12 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from _common import write
+from _blocks import carry_out, option, recorded, seeds
 from _tables import markdown, table
 from _tasks import Task, load
 
 from tombola import models
-from tombola.engines import Processes, Workers
+from tombola.engines import Workers
 from tombola.imp import Level, barrier, imp, mask_distance, prunable
 from tombola.masks import Masks
 from tombola.renormalization import Flow, empirical_null, flow_of
@@ -247,15 +246,9 @@ def estimate(config: Config) -> None:
         print(f"{name}: {seconds:.2f} s, error {100 * error:.1f} % dense on {first}; {said}")
 
 
-def recorded() -> list[dict[str, Any]]:
-    """The parts and seeds that are there already."""
-    path = HERE / "result.json"
-    return json.loads(path.read_text())["runs"] if path.exists() else []
-
-
-def option(name: str, default: str) -> list[str]:
-    """What follows an option of the command line."""
-    return (sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default).split(",")
+def place(one: dict[str, Any]) -> tuple[int, int]:
+    """In the record: parts as they are configured."""
+    return list(CONFIG.parts).index(one["part"]), one["seed"]
 
 
 def main() -> None:
@@ -269,16 +262,18 @@ def main() -> None:
         estimate(CONFIG)
         return
     if "--table" in sys.argv:
-        print(markdown(table(recorded(), CONFIG)))
+        print(markdown(table(recorded(HERE)["runs"], CONFIG)))
         return
-    parts, seeds = option("--parts", ",".join(CONFIG.parts)), option("--seeds", ",".join(map(str, CONFIG.seeds)))
-    there = {(one["part"], one["seed"]) for one in recorded()}
-    blocks = [(part, int(seed)) for seed in seeds for part in parts if (part, int(seed)) not in there]
-    engine, started = Processes(int(option("--workers", "1")[0])), time.perf_counter()
-    for _, made in engine(partial(run, CONFIG), blocks, Workers(1)):
-        runs = sorted([*recorded(), made], key=lambda one: (list(CONFIG.parts).index(one["part"]), one["seed"]))
-        write(HERE / "result.json", CONFIG, {"runs": runs, "table": table(runs, CONFIG)}, started)
-        print(f"{made['part']}, seed {made['seed']}: {made['seconds']:.0f} s", flush=True)
+    wanted = [(part, seed) for seed in seeds(CONFIG) for part in option("--parts", CONFIG.parts)]
+    carry_out(
+        HERE,
+        CONFIG,
+        run,
+        wanted,
+        key=lambda one: (one["part"], one["seed"]),
+        table=partial(table, config=CONFIG),
+        place=place,
+    )
 
 
 if __name__ == "__main__":

@@ -7,24 +7,22 @@ bundled digits and writes nothing.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from _common import dataset, interval, markdown, write
+from _blocks import carry_out, option, recorded, seeds
+from _common import first_images, interval, markdown
 
 from tombola import models
 from tombola.cli._search_outcome import is_unchanged, outcome
-from tombola.data import DataSet, Scaling
-from tombola.engines import Processes, Workers
+from tombola.data import DataSet
+from tombola.engines import Workers
 from tombola.random_source import Source, he
 from tombola.search import METHODS, iterand, on_kept, search, signed_he
 from tombola.training import Trainer, cosine, named_optimiser
@@ -97,17 +95,6 @@ CONFIG = Config(
 TINY = Config({"digits": Part("digits", "mlp:64-30-10", 40, (*PAIRS, *SPARSE[:1]))}, draws=4, seeds=(0, 1))
 
 
-def loaded(part: Part) -> DataSet:
-    """The images that are used."""
-    full = dataset(part.data)
-    full = replace(full, x_train=full.x_train[: part.images], y_train=full.y_train[: part.images])
-    if not part.halved:
-        return full
-    x, test = (nn.functional.avg_pool2d(images.float(), 2) for images in (full.x_train, full.x_test))
-    scaling = Scaling("standard", float(x.double().mean()), float(x.double().std(correction=0)))
-    return replace(full, x_train=x, x_test=test, scaling=scaling)
-
-
 def row(config: Config, part: Part, cell: Cell, data: DataSet, seed: int) -> dict[str, Any]:
     """What a search comes to; accuracies and bound in percent."""
     named, steps = METHODS[cell.method], part.steps
@@ -145,7 +132,7 @@ def run(config: Config, block: tuple[str, int], workers: Workers) -> dict[str, A
     """All searches of a part and a seed."""
     name, seed = block
     started, part, rows = time.perf_counter(), config.parts[name], []
-    data = loaded(part)
+    data = first_images(part.data, part.images, halved=part.halved)
     for cell in part.cells:
         rows.append(row(config, part, cell, data, seed))
         workers.progress(1)
@@ -163,9 +150,9 @@ def table(runs: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def option(name: str, default: str) -> list[str]:
-    """What follows an option of the command line."""
-    return (sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default).split(",")
+def place(one: dict[str, Any]) -> tuple[int, int]:
+    """In the record: parts as they are configured."""
+    return list(CONFIG.parts).index(one["part"]), one["seed"]
 
 
 def main() -> None:
@@ -173,19 +160,11 @@ def main() -> None:
     if "--tiny" in sys.argv:
         print(markdown(table([run(TINY, ("digits", seed), Workers(1)) for seed in TINY.seeds]), COLUMNS))
         return
-    path = HERE / "result.json"
-    runs = json.loads(path.read_text())["runs"] if path.exists() else []
     if "--table" in sys.argv:
-        print(markdown(table(runs), COLUMNS))
+        print(markdown(recorded(HERE)["table"], COLUMNS))
         return
-    parts, seeds = option("--parts", ",".join(CONFIG.parts)), option("--seeds", ",".join(map(str, CONFIG.seeds)))
-    there = {(one["part"], one["seed"]) for one in runs}
-    blocks = [(part, int(seed)) for seed in seeds for part in parts if (part, int(seed)) not in there]
-    engine, started = Processes(int(option("--workers", "1")[0])), time.perf_counter()
-    for _, made in engine(partial(run, CONFIG), blocks, Workers(1)):
-        runs = sorted([*runs, made], key=lambda one: (list(CONFIG.parts).index(one["part"]), one["seed"]))
-        write(path, CONFIG, {"runs": runs, "table": table(runs)}, started)
-        print(f"{made['part']}, seed {made['seed']}: {made['seconds']:.0f} s", flush=True)
+    wanted = [(part, seed) for seed in seeds(CONFIG) for part in option("--parts", CONFIG.parts)]
+    carry_out(HERE, CONFIG, run, wanted, key=lambda one: (one["part"], one["seed"]), table=table, place=place)
 
 
 if __name__ == "__main__":

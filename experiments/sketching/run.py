@@ -7,11 +7,10 @@ bundled digits and writes nothing.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,14 +19,14 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from _common import dataset, write
+from _blocks import carry_out, option, recorded, seeds
+from _common import first_images
 from _methods import METHODS, Method
 from _tables import markdown, table
 
 from tombola import models, scores, sketch
 from tombola.allocate import erk
-from tombola.data import DataSet, Scaling
-from tombola.engines import Processes, Workers
+from tombola.engines import Workers
 from tombola.imp import shuffled
 from tombola.masks import Masks, count
 from tombola.prune import CRITERIA, geometric, prune
@@ -80,22 +79,11 @@ CONFIG = Config(
 TINY = Config({"digits": Part("digits", "mlp:64-30-10", 2, (0.2, 0.02))}, seeds=(0, 1))
 
 
-def loaded(part: Part) -> DataSet:
-    """The images that are used."""
-    full = dataset(part.data)
-    full = replace(full, x_train=full.x_train[: part.images], y_train=full.y_train[: part.images])
-    if not part.halved:
-        return full
-    x, test = (nn.functional.avg_pool2d(images.float(), 2) for images in (full.x_train, full.x_test))
-    scaling = Scaling("standard", float(x.double().mean()), float(x.double().std(correction=0)))
-    return replace(full, x_train=x, x_test=test, scaling=scaling)
-
-
 class Run:
     """What all networks of a part and a seed share: data, weights, order of examples."""
 
     def __init__(self, config: Config, part: Part, seed: int) -> None:
-        self.part, self.seed, self.data = part, seed, loaded(part)
+        self.part, self.seed, self.data = part, seed, first_images(part.data, part.images, halved=part.halved)
         steps = part.epochs * -(-len(self.data.y_train) // config.batch_size)
         optimiser = partial(torch.optim.Adam, lr=config.learning_rate)
         self.train = Trainer(self.data, steps, config.batch_size, optimiser=optimiser, rate=cosine(steps))
@@ -166,15 +154,9 @@ def run(config: Config, block: tuple[str, int], workers: Workers) -> dict[str, A
     return {"part": name, "seed": seed, "rows": rows, "seconds": time.perf_counter() - started}
 
 
-def recorded() -> list[dict[str, Any]]:
-    """The parts and seeds that are there already."""
-    path = HERE / "result.json"
-    return json.loads(path.read_text())["runs"] if path.exists() else []
-
-
-def option(name: str, default: str) -> list[str]:
-    """What follows an option of the command line."""
-    return (sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default).split(",")
+def place(one: dict[str, Any]) -> tuple[int, int]:
+    """In the record: parts as they are configured."""
+    return list(CONFIG.parts).index(one["part"]), one["seed"]
 
 
 def main() -> None:
@@ -185,16 +167,10 @@ def main() -> None:
         print(markdown(table(runs)))
         return
     if "--table" in sys.argv:
-        print(markdown(json.loads((HERE / "result.json").read_text())["table"]))
+        print(markdown(recorded(HERE)["table"]))
         return
-    parts, seeds = option("--parts", ",".join(CONFIG.parts)), option("--seeds", ",".join(map(str, CONFIG.seeds)))
-    there = {(one["part"], one["seed"]) for one in recorded()}
-    blocks = [(part, int(seed)) for seed in seeds for part in parts if (part, int(seed)) not in there]
-    engine, started = Processes(int(option("--workers", "1")[0])), time.perf_counter()
-    for _, made in engine(partial(run, CONFIG), blocks, Workers(1)):
-        runs = sorted([*recorded(), made], key=lambda one: (list(CONFIG.parts).index(one["part"]), one["seed"]))
-        write(HERE / "result.json", CONFIG, {"runs": runs, "table": table(runs)}, started)
-        print(f"{made['part']}, seed {made['seed']}: {made['seconds']:.0f} s", flush=True)
+    wanted = [(part, seed) for seed in seeds(CONFIG) for part in option("--parts", CONFIG.parts)]
+    carry_out(HERE, CONFIG, run, wanted, key=lambda one: (one["part"], one["seed"]), table=table, place=place)
 
 
 if __name__ == "__main__":
