@@ -46,7 +46,7 @@ def sketch(*, temperature: float = 1.0, mixture: float = 0.0, transform: Transfo
         >>> scores = {"a": torch.tensor([8.0, 1.0, 0.0, -torch.inf]), "b": torch.tensor([1.0, 6.0])}
         >>> masks = sketch()(scores, 3, generator=torch.Generator().manual_seed(1))
         >>> {name: mask.tolist() for name, mask in masks.items()}
-        {'a': [True, False, False, False], 'b': [True, True]}
+        {'a': [True, True, False, False], 'b': [False, True]}
         >>> masks = sketch(temperature=0.0)(scores, {"a": 1, "b": 1}, generator=torch.Generator())
         >>> {name: mask.tolist() for name, mask in masks.items()}
         {'a': [True, False, False, False], 'b': [False, True]}
