@@ -5,7 +5,7 @@ import torch
 
 from tombola import data, imp, models, schedules
 from tombola.masks import count
-from tombola.training import Trainer, cosine, evaluate
+from tombola.training import Train, Trainer, cosine, evaluate
 
 STEPS = 60
 
@@ -59,7 +59,7 @@ def test_three_cycles_worked_by_hand():
     train, model = Recorder(), net()
     masks = some(model, 0.1)
     cycled = imp.cyclic(train, 3)
-    assert isinstance(cycled, imp.Train)
+    assert isinstance(cycled, Train)
     trained = cycled(model, masks, start=5, stop=9, generator=seeded())
     assert train.calls == [(5, 9, 740)] * 3
     torch.testing.assert_close(trained.fc1.weight, model.fc1.weight + 3 * masks["fc1.weight"])

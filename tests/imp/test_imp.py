@@ -8,7 +8,7 @@ from torch import nn
 
 from tombola import data, imp, models, schedules
 from tombola.masks import count
-from tombola.training import Trainer, evaluate, sgd
+from tombola.training import Train, Trainer, evaluate, sgd
 
 STEPS = 40
 HALVES = schedules.geometric(3, factor=0.5)
@@ -186,7 +186,7 @@ def test_a_run_can_be_continued_from_a_file(train, tmp_path):
 
 
 def test_anybodys_training_loop_will_do(plain, digits):
-    assert isinstance(plain, imp.Train)
+    assert isinstance(plain, Train)
     levels = list(imp.imp(net(), plain, stop=300, schedule=HALVES))
     assert [level.kept for level in levels] == [2960, 1480, 740, 370]
     for level in levels:

@@ -4,7 +4,7 @@ from ._barrier import Barrier, barrier, sign_agreement
 from ._controls import reinitialised, shuffled
 from ._cyclic import cyclic, sculpt
 from ._early_bird import EarlyBird, early_bird, is_early_bird, largest_channels, largest_weights
-from ._imp import Level, Train, imp
+from ._imp import Level, imp
 from ._instability import Instability, StabilityPoint, instability, stability_point
 from ._joint_scaling_law import JointScalingLaw, fit_joint_scaling_law
 from ._mask_distance import hamming_distance, mask_distance
@@ -22,7 +22,6 @@ __all__ = [
     "Rewind",
     "ScalingLaw",
     "StabilityPoint",
-    "Train",
     "barrier",
     "by_layer",
     "cyclic",

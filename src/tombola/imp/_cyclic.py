@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from tombola.masks import Masks, check_masks, count, kept_count
+from tombola.training import Train
 
-from ._imp import Level, Prune, Train
+from ._imp import Level, Prune
 from ._level_start import level_generator, masked_copy
 from ._prunable import everywhere
 

@@ -16,8 +16,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tombola.masks import Masks, kept_count
 from tombola.select import top
+from tombola.training import Train
 
-from ._imp import Train
 from ._level_start import level_generator
 from ._mask_distance import mask_distance
 from ._prunable import everywhere, prunable

@@ -10,30 +10,19 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
 from tombola.masks import Masks
 from tombola.schedules import Schedule, geometric
+from tombola.training import Train
 
 from ._level_start import level_generator, masked_copy
 from ._prunable import everywhere, parameters_with, prunable
 from ._rewind import Begin, Rewind, weights
 
 Prune = Callable[[nn.Module, Masks, int], Masks]
-
-
-@runtime_checkable
-class Train(Protocol):
-    """A training loop: `training.Trainer`, or anybody's own."""
-
-    def __call__(
-        self, model: nn.Module, masks: Masks, *, start: int, stop: int, generator: torch.Generator
-    ) -> nn.Module:
-        """A trained copy of a model, from one step to another, with pruned weights at zero."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,9 +17,9 @@ import torch
 from torch import nn
 
 from tombola.masks import Masks, check_masks
+from tombola.training import Train
 
 from ._barrier import Barrier
-from ._imp import Train
 from ._level_start import level_generator, masked_copy
 
 STABLE = 0.02  # [Frankle2020]: two per cent of error

@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from tombola.engines import Workers
-from tombola.imp import Train, everywhere
+from tombola.imp import everywhere
 from tombola.masks import Masks, bake_, count
+from tombola.training import Train
 
 from ._coordinates import log_ratios
 from ._groups import Groups

@@ -23,8 +23,9 @@ from torch import nn
 from tombola.allocate import erk, random_masks
 from tombola.data import DataSet
 from tombola.dynamic import DynamicMasks, rigl, sparse_evolution, top_kast
-from tombola.imp import Level, Train
+from tombola.imp import Level
 from tombola.masks import Masks, bake_
+from tombola.training import Train
 
 from ._imp_settings import ImpSettings
 from ._run_imp import OnLevel, run_pruning

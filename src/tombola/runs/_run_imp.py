@@ -11,10 +11,10 @@ from torch import nn
 
 from tombola import imp
 from tombola.data import DataSet
-from tombola.imp import Level, Train
+from tombola.imp import Level
 from tombola.isolation import torch_threads
 from tombola.models import build
-from tombola.training import Evaluation, evaluate, fingerprint, is_small
+from tombola.training import Evaluation, Train, evaluate, fingerprint, is_small
 
 from ._imp_settings import ImpSettings
 from ._level_files import LevelRecord

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from tombola.data import DataSet
-from tombola.imp import Level, Train
-from tombola.training import Evaluation, Trainer, by_first, is_small, processes
+from tombola.imp import Level
+from tombola.training import Evaluation, Train, Trainer, by_first, is_small, processes
 
 from ._level_files import LevelFiles, LevelRecord
 from ._run_folder import RunFolder

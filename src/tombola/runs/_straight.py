@@ -12,8 +12,9 @@ from torch import nn
 
 from tombola import imp
 from tombola.data import DataSet
-from tombola.imp import Level, Train
+from tombola.imp import Level
 from tombola.masks import Masks
+from tombola.training import Train
 
 from ._imp_settings import ImpSettings
 from ._run_imp import OnLevel, run_pruning

@@ -10,9 +10,9 @@ from functools import partial
 import torch
 from torch import nn
 
-from tombola.imp import Level, Train
+from tombola.imp import Level
 from tombola.masks import Masks
-from tombola.training import Checkpoint, Enforce, Evaluation, Trainer, by_first
+from tombola.training import Checkpoint, Enforce, Evaluation, Train, Trainer, by_first
 
 from ._level_files import LevelFiles, LevelRecord
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,23 +14,13 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from tombola.masks import Masks, apply
 from tombola.random_source import Law, Scheme, Source
 from tombola.ticket import Ticket, values_at
+from tombola.training import Train
 
 from ._method import Method
 from ._schemes import signed_he
 from ._searched import Searched
 
 NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
-
-
-@runtime_checkable
-class Train(Protocol):
-    """A training loop: `tombola.training.Trainer`, or the caller's own."""
-
-    def __call__(
-        self, model: nn.Module, masks: Masks, *, start: int, stop: int, generator: torch.Generator
-    ) -> nn.Module:
-        """A copy of a model, trained from step `start` up to step `stop`."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

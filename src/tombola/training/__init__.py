@@ -29,4 +29,5 @@ from tombola.training._rates import stepwise as stepwise
 from tombola.training._rates import warmed_up as warmed_up
 from tombola.training._run import Enforce as Enforce
 from tombola.training._save_model import save_model as save_model
+from tombola.training._train import Train as Train
 from tombola.training._trainer import Trainer as Trainer
