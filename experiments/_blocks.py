@@ -33,7 +33,7 @@ def seeds(config: Any) -> list[int]:  # noqa: ANN401 - the configuration of any 
     return [int(seed) for seed in option("--seeds", config.seeds)]
 
 
-def carry_out(
+def do_blocks(
     folder: Path,
     config: object,
     run: Callable[[Any, Any, Workers], dict[str, Any]],

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from _blocks import carry_out, option, recorded, seeds
+from _blocks import do_blocks, option, recorded, seeds
 from _problem import Config, Problem
 from _tables import markdown, table
 
@@ -61,7 +61,7 @@ def main() -> None:
     if "--table" in sys.argv:
         print(markdown(recorded(HERE)["table"]))
         return
-    carry_out(HERE, CONFIG, run, blocks(CONFIG, parts, seeds(CONFIG)), key=key, table=table)
+    do_blocks(HERE, CONFIG, run, blocks(CONFIG, parts, seeds(CONFIG)), key=key, table=table)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from _blocks import carry_out, option, recorded, seeds
+from _blocks import do_blocks, option, recorded, seeds
 from _methods import MULTIPLE, PRUNING, SINGLE, Method, groups, searches
 from _tables import markdown, table
 from _task import Config, Task
@@ -113,7 +113,7 @@ def main() -> None:
         print(markdown(recorded(HERE)["table"]))
         return
     blocks = [(*task, seed, group) for seed in seeds(CONFIG) for task in CONFIG.tasks for group in wanted]
-    carry_out(HERE, CONFIG, run, blocks, key=key, table=table, place=place)
+    do_blocks(HERE, CONFIG, run, blocks, key=key, table=table, place=place)
 
 
 if __name__ == "__main__":

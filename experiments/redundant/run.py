@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from _blocks import carry_out, recorded, seeds
+from _blocks import do_blocks, recorded, seeds
 from _common import dataset
 from _networks import VARIANTS, law, network
 from _tables import markdown, table
@@ -139,7 +139,7 @@ def main() -> None:
         print(markdown(recorded(HERE)["table"]))
         return
     dataset(CONFIG.data)
-    carry_out(HERE, CONFIG, run, seeds(CONFIG), key=lambda one: one["seed"], table=table)
+    do_blocks(HERE, CONFIG, run, seeds(CONFIG), key=lambda one: one["seed"], table=table)
 
 
 if __name__ == "__main__":

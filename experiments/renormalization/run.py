@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from _blocks import carry_out, option, recorded, seeds
+from _blocks import do_blocks, option, recorded, seeds
 from _tables import markdown, table
 from _tasks import Task, load
 
@@ -265,7 +265,7 @@ def main() -> None:
         print(markdown(table(recorded(HERE)["runs"], CONFIG)))
         return
     wanted = [(part, seed) for seed in seeds(CONFIG) for part in option("--parts", CONFIG.parts)]
-    carry_out(
+    do_blocks(
         HERE,
         CONFIG,
         run,

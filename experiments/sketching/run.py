@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from _blocks import carry_out, option, recorded, seeds
+from _blocks import do_blocks, option, recorded, seeds
 from _common import first_images
 from _methods import METHODS, Method
 from _tables import markdown, table
@@ -170,7 +170,7 @@ def main() -> None:
         print(markdown(recorded(HERE)["table"]))
         return
     wanted = [(part, seed) for seed in seeds(CONFIG) for part in option("--parts", CONFIG.parts)]
-    carry_out(HERE, CONFIG, run, wanted, key=lambda one: (one["part"], one["seed"]), table=table, place=place)
+    do_blocks(HERE, CONFIG, run, wanted, key=lambda one: (one["part"], one["seed"]), table=table, place=place)
 
 
 if __name__ == "__main__":

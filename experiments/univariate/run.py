@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from _blocks import carry_out, recorded, seeds
+from _blocks import do_blocks, recorded, seeds
 from _common import dataset
 from _read_out import read_out
 from _tables import PIXELS, RANDOM, SEARCH, SHUFFLED, markdown, table, ticket
@@ -28,7 +28,7 @@ from tombola.data import DataSet, Scaling
 from tombola.engines import Workers
 from tombola.imp import shuffled
 from tombola.masks import Masks, apply, count
-from tombola.random_source import Source, initialise
+from tombola.random_source import Scheme, Source, initialise
 from tombola.search import Found, edge_popup, search, signed_he, with_biases
 from tombola.training import Trainer, cosine, evaluate, sgd
 
@@ -82,7 +82,8 @@ class Run:
 
     def __init__(self, config: Config, seed: int) -> None:
         self.config, self.seed, self.source = config, seed, Source(seed)
-        self.scheme = with_biases(signed_he, config.std)
+        drawn = with_biases(signed_he, config.std)
+        self.scheme: Scheme = lambda name, value: None if value.numel() == 1 else drawn(name, value)
         self.data = {name: loaded(config, name) for name in config.data}
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -116,9 +117,13 @@ class Run:
             yield settings | {"data": name} | read_out(frozen, loaded)
 
     def network(self, shape: str, loaded: DataSet) -> nn.Module:
-        """The architecture; its values do not matter."""
+        """The architecture; its values do not matter, but for single numbers: no part of one is kept, so it is 0."""
         sizes = {"input_shape": loaded.input_shape, "classes": loaded.classes}
-        return models.build(f"{shape}x{self.config.width:g}", **sizes, generator=torch.Generator())
+        net = models.build(f"{shape}x{self.config.width:g}", **sizes, generator=torch.Generator())
+        with torch.no_grad():
+            for value in net.parameters():
+                value.mul_(value.numel() > 1)
+        return net
 
     def masked(self, net: nn.Module, masks: Masks) -> nn.Module:
         """The network at the values of the source, under masks."""
@@ -164,7 +169,7 @@ def main() -> None:
         return
     for name in CONFIG.data:
         loaded(CONFIG, name)  # ends here if it is not on this machine
-    carry_out(HERE, CONFIG, run, seeds(CONFIG), key=lambda one: one["seed"], table=table)
+    do_blocks(HERE, CONFIG, run, seeds(CONFIG), key=lambda one: one["seed"], table=table)
 
 
 if __name__ == "__main__":

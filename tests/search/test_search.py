@@ -9,7 +9,7 @@ from torch import nn
 from tombola import Source
 from tombola.random_source import Mirrored, Normal, he
 from tombola.search import edge_popup, gem_miner, iterand, on_kept, search, signed_he, with_biases
-from tombola.ticket import load_ticket
+from tombola.ticket import load_ticket, values_at
 from tombola.training import evaluate
 from tombola.verification import verify
 
@@ -64,6 +64,20 @@ def test_a_loop_that_changes_values_drawn_again_is_found_out():
 
     with pytest.raises(ValueError, match=r"network\.0\.weight"):
         found_by(net_of("mlp"), train, method=iterand(every=1, fraction=1.0), steps=4, scheme=he)
+
+
+def test_a_search_says_how_often_each_kept_weight_was_drawn_again():
+    found = found_by(net_of("mlp"), method=iterand(every=10, fraction=0.5), density=0.3, steps=120, scheme=he)
+    assert set(found.generations) == set(found.masks)
+    numbers = found.generations["network.0.weight"]
+    assert numbers.dtype == torch.int16
+    assert int(numbers.max()) > 1
+    for name, mask in found.masks.items():
+        again, value = found.generations[name], found.model.get_parameter(name)
+        assert not again[~mask].any()
+        drawn = values_at(Source(3), name, he(name, value), again)
+        torch.testing.assert_close(value.detach()[mask], drawn[mask], rtol=0, atol=0)
+    assert found_by(net_of("mlp")).generations == {}
 
 
 def test_a_loop_of_ones_own_and_a_network_in_evaluation_mode():

@@ -52,37 +52,19 @@ def search(  # noqa: PLR0913 - one parameter for each option
     find_factories_here(model)
     chosen, scheme = named("method of search", method, METHODS), _scheme(weights, density if scaled else None, biases)
     check_writable(output)
-    loaded, generator = load(data), seeded(seed)
-    bias = biases is not None
+    loaded, bias = load(data), biases is not None
     net = models.build(model, input_shape=loaded.input_shape, classes=loaded.classes, bias=bias, generator=seeded(seed))
-    steps = steps or default_steps(loaded, batch_size)
     made, rate = chosen.made(by_layer=not all_layers), chosen.learning_rate if learning_rate is None else learning_rate
-    began = time.perf_counter()
+    steps = steps or default_steps(loaded, batch_size)
+    settings = {"method": method, "data": data, "model": model, "weights": weights.value, "scaled": scaled}
+    settings |= {"biases": biases, "by_layer": chosen.is_by_layer and not all_layers, "steps": steps}
+    settings |= {"batch_size": batch_size, "optimiser": chosen.optimiser, "learning_rate": rate, "seed": seed}
+    source, generator, began = Source(seed), seeded(seed), time.perf_counter()
     with progress(f"searching {model} by {method}") as show:
+        train = _trainer(loaded, steps, batch_size, _reported(chosen, rate, steps, show))
         found = found_by(
-            net,
-            _trainer(loaded, steps, batch_size, _reported(chosen, rate, steps, show)),
-            method=made,
-            density=density,
-            source=Source(seed),
-            steps=steps,
-            scheme=scheme,
-            generator=generator,
+            net, train, method=made, density=density, source=source, steps=steps, scheme=scheme, generator=generator
         )
-    settings = {
-        "method": method,
-        "data": data,
-        "model": model,
-        "weights": weights.value,
-        "scaled": scaled,
-        "biases": biases,
-        "by_layer": chosen.is_by_layer and not all_layers,
-        "steps": steps,
-        "batch_size": batch_size,
-        "optimiser": chosen.optimiser,
-        "learning_rate": rate,
-        "seed": seed,
-    }
     seconds = time.perf_counter() - began
     possible = 1 + steps // getattr(made, "every", steps + 1)  # only what draws again does so every so many steps
     record = outcome(found, loaded, possible) | {"seconds": seconds}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from tombola.data import DataSet
     from tombola.search import Found
@@ -29,8 +29,7 @@ def outcome(found: Found, data: DataSet, possible: int) -> dict[str, Any]:
     from tombola.training import evaluate
 
     test, train = evaluate(found.model, *data.test()), evaluate(found.model, *data.train())
-    again = generations(found.ticket)
-    bits = mask_bits(found.masks, generations=again, possible=possible)
+    bits = mask_bits(found.masks, generations=found.generations, possible=possible)
     learned = FLOAT * _statistics(found.model) + (2 * DOUBLE if _is_fitted(data) else 0)
     promise = occam_bound(train.count - train.correct, train.count, bits + learned, classes=data.classes)
     return {
@@ -39,7 +38,7 @@ def outcome(found: Found, data: DataSet, possible: int) -> dict[str, Any]:
         "searched": sum(mask.numel() for mask in found.masks.values()),
         "per_layer": {name: {"size": mask.numel(), "kept": int(mask.sum())} for name, mask in found.masks.items()},
         "free_density": found.free_density,
-        "drawn_again": sum(int((each > 0).sum()) for each in again.values()),
+        "drawn_again": sum(int((each > 0).sum()) for each in found.generations.values()),
         "accuracy": test.accuracy,
         "train_accuracy": train.accuracy,
         "train_errors": promise.errors,
@@ -67,7 +66,9 @@ def written(found: Found, settings: dict[str, Any], data: DataSet, output: Path)
     from tombola.ticket import load_ticket
 
     example = data.scaling(data.x_train[:1])
-    record = found.ticket.record | {"uses": uses(found.model, example), "search": settings}
+    network = {"model": settings["model"], "input_shape": list(data.input_shape), "classes": data.classes}
+    network["bias"] = settings["biases"] is not None
+    record = found.ticket.record | {"uses": uses(found.model, example), "search": settings, "network": network}
     size = replace(found.ticket, record=record).save(output)
     return {
         "ticket": str(output),
@@ -93,21 +94,6 @@ def is_unchanged(ticket: Ticket, model: nn.Module) -> bool:
         if not np.array_equal(wanted, parameter.detach().cpu().reshape(wanted.shape).numpy()):
             return False
     return True
-
-
-def generations(ticket: Ticket) -> dict[str, Tensor]:
-    """How often each weight was drawn again, of the tensors of which any was."""
-    import torch
-
-    from tombola.ticket import unpack
-
-    found = {}
-    for name, tensor in ticket.tensors.items():
-        if tensor.generations:
-            masks = [torch.from_numpy(unpack(mask)) for mask in tensor.generations]
-            numbers = sum(number * mask.short() for number, mask in enumerate(masks, 1))
-            found[name] = torch.as_tensor(numbers).reshape(ticket.record["shapes"][name])
-    return found
 
 
 def _statistics(model: nn.Module) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -32,12 +32,15 @@ class Found:
         model: the network, pruned weights at zero; statistics of batch norm are those of the search.
         masks: of the parameters that were searched.
         free_density: that of the scores without a number to meet; None for methods without a threshold.
+        generations: how often each kept weight was drawn again, int16 by parameter, 0 for pruned ones; nothing for
+            methods that never draw again.
     """
 
     ticket: Ticket
     model: nn.Module
     masks: Masks
     free_density: float | None = None
+    generations: dict[str, Tensor] = field(default_factory=dict)
 
 
 def search(
@@ -142,15 +145,13 @@ def _found(trained: Searched) -> Found:
         for name, value in network.named_parameters():
             if name in laws and laws[name] != trained.laws[name]:
                 value.copy_(trained.source.tensor(name, laws[name], value.shape, device=value.device))
+    drawn = trained.memory("generation")
     ticket = Ticket.from_masks(
-        network,
-        masks,
-        source=trained.source,
-        scheme=lambda name, _: laws.get(name),
-        generations=trained.memory("generation"),
+        network, masks, source=trained.source, scheme=lambda name, _: laws.get(name), generations=drawn
     )
     network.load_state_dict(apply(masks, dict(network.named_parameters())), strict=False)
-    return Found(ticket, network, {name: masks[name] for name in laws}, method.free_density(trained))
+    again = {name: numbers * masks[name] for name, numbers in drawn.items()}
+    return Found(ticket, network, {name: masks[name] for name in laws}, method.free_density(trained), again)
 
 
 def _zeros(network: nn.Module, laws: dict[str, Law]) -> dict[str, Tensor]:
