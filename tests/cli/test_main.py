@@ -25,6 +25,8 @@ VERBS = (
     "transfer",
     "predict-transfer",
     "size",
+    "speed",
+    "export",
     "list",
     "universal",
     "runs",

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -5,6 +7,7 @@ from tombola.cost import cost
 from tombola.data import load
 from tombola.models import build
 from tombola.prune import CRITERIA, geometric, prune
+from tombola.random_source import Source, Uniform
 from tombola.runs import scoring_batches
 from tombola.scores import effective_density
 from tombola.ticket import load_ticket
@@ -17,11 +20,16 @@ def weights_of(path):
 
 
 def begun(seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return build("mlp:64-20-10", input_shape=(1, 8, 8), classes=10, generator=generator), generator
+    """The network at the addresses of a seed, with torch's own laws, and a generator that has built one before."""
+    generator, source = torch.Generator().manual_seed(seed), Source(seed)
+    net = build("mlp:64-20-10", input_shape=(1, 8, 8), classes=10, generator=generator)
+    laws = {"fc1": Uniform(1 / 8), "fc2": Uniform(1 / math.sqrt(20))}
+    state = {n: source.tensor(n, laws[n.partition(".")[0]], value.shape) for n, value in net.named_parameters()}
+    net.load_state_dict(state)
+    return net, generator
 
 
-def test_the_ticket_holds_the_masks_of_prune_and_the_initial_weights(tombola, tmp_path):
+def test_the_ticket_holds_the_masks_of_prune_and_the_seed_of_the_weights(tombola, tmp_path):
     result = tombola(*QUICK, "--score", "snip", "--density", 0.1, "--seed", 5)
     assert (result.code, result.err) == (0, "")
     net, generator = begun(5)
@@ -29,8 +37,38 @@ def test_the_ticket_holds_the_masks_of_prune_and_the_initial_weights(tombola, tm
     wanted = prune(net, batches, score=CRITERIA["snip"].score, density=0.1)
     found = weights_of(tmp_path / "t.ticket")
     assert all(mask.equal(found[name]) for name, mask in wanted.items())
-    values = load_ticket(tmp_path / "t.ticket").values["fc1.weight"]
-    torch.testing.assert_close(torch.tensor(values).view(20, 64), net.fc1.weight.detach(), rtol=0, atol=0)
+    ticket = load_ticket(tmp_path / "t.ticket")
+    assert (ticket.source, ticket.values) == (Source(5), {})
+    for name, value in net.named_parameters():
+        drawn = torch.from_numpy(ticket.block(name, 0, len(value))).view(value.shape)
+        torch.testing.assert_close(drawn, value.detach(), rtol=0, atol=0)
+
+
+def test_the_file_is_a_seed_and_masks_that_verify(tombola, tmp_path):
+    tombola("prune", "digits", "lenet-300-100", "--density", 0.05, "-o", "t.ticket")
+    assert (tmp_path / "t.ticket").stat().st_size < 4 * 50_610 / 30
+    result = tombola("verify", "t.ticket")
+    assert result.code == 0
+    assert "every check holds" in result.out
+
+
+def test_of_normalisations_constants_are_saved(tombola, tmp_path):
+    tombola("prune", "digits", "resnet-20x0.25", "--score", "magnitude", "-o", "t.ticket")
+    values = load_ticket(tmp_path / "t.ticket").values
+    assert len(values) == 2 * 21  # two of them in shortcuts
+    assert {float(value) for array in values.values() for value in array.flat} == {0.0, 1.0}
+    assert tombola("verify", "t.ticket").code == 0
+
+
+def test_what_a_factory_returns_keeps_its_values(tombola, tmp_path):
+    code = "from torch import nn\n\ndef net():\n    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
+    (tmp_path / "ours_pruned.py").write_text(f"{code}    nn.init.constant_(model[1].bias, 7)\n    return model\n")
+    result = tombola("prune", "digits", "ours_pruned:net", "-o", "t.ticket")
+    assert (result.code, result.err) == (0, "")
+    ticket = load_ticket(tmp_path / "t.ticket")
+    assert (ticket.source, ticket.record["network"]["model"]) == (None, "ours_pruned:net")
+    assert (ticket.values["1.bias"] == 7).all()
+    assert tombola("verify", "t.ticket").code == 0
 
 
 def test_the_table_has_a_row_for_each_weight(tombola):

@@ -2,7 +2,6 @@ import copy
 import io
 import pickle
 
-import jaxtyping
 import pytest
 import torch
 from tests.deploy.networks import Net, drawing, fill_, random_masks
@@ -13,14 +12,6 @@ from torch.testing import assert_close
 from tombola import models
 from tombola.deploy import compact
 from tombola.masks import bake_
-
-
-@pytest.fixture
-def unchecked():
-    """Forwards with annotations of shapes can be traced only while these are not checked."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def baked(net, masks):

@@ -18,6 +18,7 @@ from ._compare import compare
 from ._construct import construct
 from ._demo import demo
 from ._explain import explain
+from ._export import export
 from ._flow import flow
 from ._imp import imp
 from ._info import info
@@ -29,6 +30,7 @@ from ._recommend import recommend
 from ._runs import runs
 from ._search import search
 from ._size import size
+from ._speed import speed
 from ._sweep import sweep
 from ._train import train
 from ._transfer import transfer
@@ -72,6 +74,8 @@ VERBS = {
     transfer: ("Train the ticket of one task on another.", "tombola transfer run --to mnist"),
     predict_transfer: ("Predict whether tickets will transfer.", "tombola predict-transfer run other"),
     size: ("Show how many bytes a ticket takes.", "tombola size lenet.ticket"),
+    speed: ("Time a pruned network, deployed.", "tombola speed net.safetensors --batches 1,64"),
+    export: ("Write a pruned network for ONNX Runtime or torch.", "tombola export net.safetensors --onnx net.onnx"),
     list_names: ("List the names that verbs take.", "tombola list models"),
 }
 for verb, (short, example) in VERBS.items():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _prune_options as options
 from ._cost import cost_lines, cost_record
 from ._imp_options import DataName, NetworkName
-from ._options import AsJson, check_writable, find_factories_here, seeded
+from ._options import AsJson, check_writable, find_factories_here, is_factory, seeded
 from ._output import print_json, print_next, print_table, shown
 from ._progress import progress
 from ._prune_compare import Comparison, compare_criteria
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
     from tombola.data import DataSet
     from tombola.masks import Masks
+    from tombola.random_source import Law, Scheme, Source
+    from tombola.scores import Batches
     from tombola.select import Select
 
 
@@ -45,11 +50,8 @@ def prune(  # noqa: PLR0913 - one parameter for each option
     as_json: AsJson = False,
 ) -> None:
     """Prune a network before it is trained, and write what is left as a ticket."""
-    from tombola import models
     from tombola import prune as pruning
-    from tombola.data import load
     from tombola.runs import scoring_batches
-    from tombola.ticket import Ticket
 
     find_factories_here(model)
     wanted = Comparison(
@@ -71,33 +73,91 @@ def prune(  # noqa: PLR0913 - one parameter for each option
         return
     criterion = wanted.single()
     options.refuse({"--steps": None if train else steps}, "nothing is trained without --train")
-    select = _select(sample, temperature, mixture)
+    pruned = partial(
+        pruning.prune,
+        score=criterion.score,
+        density=criterion.schedule(wanted.densities[0], rounds, sampled=sample),
+        allocate=None if allocate is None else pruning.named("allocation", allocate, pruning.ALLOCATIONS),
+        select=_select(sample, temperature, mixture),
+    )
     check_writable(output)
-    loaded, generator = load(data), seeded(wanted.seeds[0])
-    net = models.build(model, input_shape=loaded.input_shape, classes=loaded.classes, generator=generator)
-    began = time.perf_counter()
-    with progress(f"pruning {model} by {score}"):
-        masks = pruning.prune(
-            net,
-            scoring_batches(loaded, batches or 1, noise=noise, generator=generator),
-            score=criterion.score,
-            density=criterion.schedule(wanted.densities[0], rounds, sampled=sample),
-            allocate=None if allocate is None else pruning.named("allocation", allocate, pruning.ALLOCATIONS),
-            select=select,
-            names=pruning.prunable(net, only=wanted.only, exclude=wanted.exclude),
-            generator=generator,
-        )
-    seconds = time.perf_counter() - began
-    example = loaded.scaling(loaded.x_train[:1])
-    Ticket.from_masks(net, masks, example=example).save(output)
-    record = {"score": score, "sampled": sample, **_described(net, masks, example)}
-    if train:
-        record["accuracy"] = _accuracy(net, masks, loaded, wanted)
-    record |= {"seconds": seconds, "path": str(output)}
+    record = _written(wanted, pruned, partial(scoring_batches, batches=batches or 1, noise=noise), train, output)
     if as_json:
         print_json(record)
         return
     _print(f"{score}{', sampled,' if sample else ''} on {model}, {data}, seed {seed}", record, output)
+
+
+def _written(
+    wanted: Comparison, pruned: Callable[..., Masks], batches: Callable[..., Batches], train: bool, output: Path
+) -> dict[str, Any]:
+    """The ticket in its file, and what is known of it, as JSON data.
+
+    Args:
+        wanted: which network, and on what.
+        pruned: gives the masks; as `tombola.prune` with all that the criterion is.
+        batches: gives what it sees of the data; as `scoring_batches`.
+        train: whether what is left is trained too, behind the ticket.
+        output: the file.
+    """
+    from tombola.data import load
+    from tombola.prune import prunable
+    from tombola.ticket import Ticket
+
+    data, generator = load(wanted.data), seeded(wanted.seeds[0])
+    net, source, scheme = _network(wanted, data, generator)
+    began = time.perf_counter()
+    with progress(f"pruning {wanted.model} by {wanted.scores[0]}"):
+        names = prunable(net, only=wanted.only, exclude=wanted.exclude)
+        masks = pruned(net, batches(data, generator=generator), names=names, generator=generator)
+    seconds = time.perf_counter() - began
+    example = data.scaling(data.x_train[:1])
+    ticket = Ticket.from_masks(net, masks, source=source, scheme=scheme, example=example)
+    shape, classes = list(data.input_shape), data.classes
+    ticket.record["network"] = {"model": wanted.model, "input_shape": shape, "classes": classes}
+    ticket.save(output)
+    record = {"score": wanted.scores[0], "sampled": wanted.sampled, **_described(net, masks, example)}
+    if train:
+        record["accuracy"] = _accuracy(net, masks, data, wanted)
+    return record | {"seconds": seconds, "path": str(output)}
+
+
+def _network(
+    wanted: Comparison, data: DataSet, generator: torch.Generator
+) -> tuple[nn.Module, Source | None, Scheme | None]:
+    """The network that is pruned, and where its values come from.
+
+    Those of the library are filled by address. What a factory returns keeps its values, which may have been learned.
+    """
+    from tombola import models
+    from tombola.random_source import Source, initialise
+
+    net = models.build(wanted.model, input_shape=data.input_shape, classes=data.classes, generator=generator)
+    if is_factory(wanted.model):
+        return net, None, None
+    source, scheme = Source(wanted.seeds[0]), _as_torch(net)
+    net.load_state_dict(initialise(net, source, scheme=scheme), strict=False)
+    return net, source, scheme
+
+
+def _as_torch(net: nn.Module) -> Scheme:
+    """The laws that torch draws from: uniform on `+-1 / sqrt(fan_in)` for weights and biases, none for normalisations.
+
+    With them a ticket has no biases to save either.
+    """
+    from tombola.random_source import Uniform
+
+    laws: dict[str, Law] = {}
+    for path, layer in net.named_modules():
+        weight = getattr(layer, "weight", None)
+        if weight is not None and weight.ndim > 1:
+            law = Uniform(1 / math.sqrt(weight[0].numel()))
+            laws |= {f"{path}.{name}": law for name, _ in layer.named_parameters(recurse=False)}
+
+    def scheme(name: str, _: torch.Tensor) -> Law | None:
+        return laws.get(name)
+
+    return scheme
 
 
 def _select(sampled: bool, temperature: float | None, mixture: float | None) -> Select:

@@ -59,7 +59,7 @@ def compact(model: nn.Module, masks: Masks, example: Tensor) -> nn.Module:
     if found is None:
         return masked
     _shrink_(found)
-    _check_agrees(masked, found, example)
+    check_agrees(masked, found, example)
     return found
 
 
@@ -80,7 +80,7 @@ def _shrink_(module: fx.GraphModule) -> None:
 def _operations(module: fx.GraphModule) -> dict[fx.Node, Operation]:
     """The operation of every node, in order."""
     axes: dict[fx.Node, int | None] = {}
-    context = Context(dict(module.named_modules()), _shared(module), axes)
+    context = Context(dict(module.named_modules()), shared_modules(module), axes)
     found = {}
     for node in module.graph.nodes:
         found[node] = classify(node, context)
@@ -88,7 +88,7 @@ def _operations(module: fx.GraphModule) -> dict[fx.Node, Operation]:
     return found
 
 
-def _shared(module: fx.GraphModule) -> set[str]:
+def shared_modules(module: fx.GraphModule) -> set[str]:
     """Paths of modules that are called more than once, or whose parameters something else uses too."""
     modules = dict(module.named_modules(remove_duplicate=False))
     calls = Counter(id(modules[str(node.target)]) for node in module.graph.nodes if node.op == "call_module")
@@ -155,7 +155,12 @@ def _asks_for_shape(node: fx.Node) -> bool:
     return node.target in {"size", getattr, operator.getitem}
 
 
-def _check_agrees(masked: nn.Module, found: nn.Module, example: Tensor) -> None:
+def check_agrees(masked: nn.Module, found: nn.Module, example: Tensor) -> None:
+    """Refuses a network that does not do on an example what the masked one does.
+
+    Raises:
+        ValueError: if outputs differ by more than rounding can explain.
+    """
     with torch.no_grad():
         wanted, computed = masked(example), found(example)
     if not isinstance(wanted, Tensor) or not torch.isfinite(wanted).all():

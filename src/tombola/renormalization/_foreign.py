@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import os
-import pickle
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
+from tombola.interchange import read_state
 from tombola.masks import Masks
 
-TORCH, SUFFIXES = (".pt", ".pth", ".pth.tar"), (".pt", ".pth", ".pth.tar", ".safetensors", ".npz")
-NESTED = ("state_dict", "model_state_dict", "model")  # where checkpoints keep their state dict
+SUFFIXES = (".pt", ".pth", ".pth.tar", ".safetensors", ".npz")
 INITIAL = ("initial", "rewind")  # names of a file of weights that were never trained
 NUMBER = re.compile(r"\d+")
 
@@ -62,6 +57,7 @@ def read_levels(folder: str | os.PathLike[str]) -> ForeignLevels:
 
     Example:
         >>> import tempfile
+        >>> import numpy as np
         >>> place = Path(tempfile.mkdtemp())
         >>> for level, weight in enumerate([[3.0, -1.0], [3.0, 0.0]]):
         ...     np.savez(place / f"level{level}.npz", **{"fc.weight": np.array([weight])})
@@ -125,7 +121,7 @@ def _merged(paths: Iterable[Path]) -> tuple[Tensors, Masks]:
     masks: Masks = {}
     origin: dict[tuple[bool, str], Path] = {}
     for path in paths:
-        tensors = _tensors(path)
+        tensors = read_state(path)
         is_mask = "mask" in path.name.lower() and all(bool(((v == 0) | (v == 1)).all()) for v in tensors.values())
         for name, value in tensors.items():
             plain, masks_it = name.removesuffix("_orig").removesuffix("_mask"), is_mask or name.endswith("_mask")
@@ -173,22 +169,3 @@ def _weights_of(path: Path, names: Iterable[str]) -> Tensors:
     if missing := [name for name in names if name not in weights]:
         raise ValueError(f"{path} has no {missing[0]!r}, which is pruned")
     return {name: weights[name] for name in names}
-
-
-def _tensors(path: Path) -> Tensors:
-    """What a file holds."""
-    try:
-        if path.name.endswith(".safetensors"):
-            return load_file(path)
-        if path.name.endswith(".npz"):
-            with np.load(path, allow_pickle=False) as arrays:
-                return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, TypeError, ValueError, EOFError) as error:
-        raise ValueError(f"{path} cannot be read as tensors alone: {str(error).splitlines()[0]}") from error
-    for key in NESTED:
-        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
-            state = state[key]
-    if not isinstance(state, Mapping):
-        raise ValueError(f"{path} holds {type(state).__name__}, wanted a state dict: names and tensors")
-    return {str(name): value for name, value in state.items() if isinstance(value, Tensor)}

@@ -110,6 +110,9 @@ class LevelFiles:
         if example is not None:
             example = example.to(next(level.begun.parameters()).device)
         ticket = Ticket.from_masks(level.begun, level.masks, example=example)
+        if self.name is not None and self.data is not None:
+            shape, classes = list(self.data.input_shape), self.data.classes
+            ticket.record["network"] = {"model": self.name, "input_shape": shape, "classes": classes}
         ticket.save(folder / TICKET)
         cost = ticket_cost(ticket)
         return None if cost.not_counted else cost.kept_multiply_adds

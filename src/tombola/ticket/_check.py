@@ -23,6 +23,7 @@ from ._json import check_json
 from ._ticket import Stage, Ticket
 
 MASKED_RECORD = {"shapes": {str: [int]}, "fingerprints": {str: str}, "effective_sha256": str}
+NETWORK = {"model": str, "input_shape": [int], "classes": int}
 STRONG_RECORD = {
     "fingerprints": {str: str},
     "effective_sha256": str,
@@ -94,6 +95,20 @@ def _check_masked(ticket: Ticket) -> None:
         if tensor.transposed or matrix_shape(shapes[name]) != tensor.mask.shape:
             raise ValueError(f"tensor {name!r} of shape {shapes[name]} has a mask of shape {tensor.mask.shape}")
     _check_uses(ticket.record.get("uses", {}), shapes)
+    if "network" in ticket.record:
+        _check_network(ticket.record["network"])
+
+
+def _check_network(network: object) -> None:
+    """Which network the masks are for, which a ticket need not say. Nothing is built or imported here."""
+    check_json(network, NETWORK, "record.network")
+    assert isinstance(network, dict)
+    check_json(network.get("bias", True), bool, "record.network.bias")
+    if not network["input_shape"] or min(*network["input_shape"], network["classes"]) < 1:
+        shape, classes = network["input_shape"], network["classes"]
+        raise ValueError(
+            f"its network takes inputs of shape {shape} and has {classes} classes; wanted positive numbers"
+        )
 
 
 def _check_uses(uses: object, shapes: Mapping[str, object]) -> None:

@@ -1,0 +1,145 @@
+"""Deployed networks beside masked ones, and single layers beside other tools, in one thread of a CPU.
+
+`TOMBOLA_BENCH_SMOKE=1` runs everything at a small size and checks answers only. With sparseprop installed
+(`pip install sparseprop`, built from source) it is among the other tools.
+"""
+
+import copy
+import importlib.util
+import os
+import warnings
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.nn.utils import prune as torch_prune
+
+from tombola import models, prune, scores
+from tombola.allocate import uniform
+from tombola.deploy import Interval, compile
+from tombola.deploy._turns import turns
+from tombola.isolation import torch_threads
+from tombola.masks import bake_
+
+SMOKE = os.environ.get("TOMBOLA_BENCH_SMOKE") == "1"
+ROUNDS, SECONDS = (6, 0.0) if SMOKE else (60, 3.0)
+SIDE = 128 if SMOKE else 2048
+WIDE = f"mlp:{SIDE}-{SIDE}-{SIDE}-{SIDE}-10"
+SHAPES = {"lenet-300-100": (1, 28, 28), "lenet-5": (1, 28, 28), WIDE: (SIDE,)}
+MODELS = [WIDE, "lenet-300-100"] if SMOKE else [WIDE, "lenet-300-100", "lenet-5", "conv-4", "resnet-20", "vgg-16"]
+DENSITIES = [0.1] if SMOKE else [0.5, 0.2, 0.1, 0.05, 0.02, 0.01]
+CELLS = [(batch, density) for batch in (1, 64, 128) for density in (0.1, 0.05, 0.02, 0.01)]
+
+
+def network(name, density, *, synflow=False):
+    """A network, its masks, and an example; masks by SynFlow layer by layer, or of single weights by chance."""
+    shape, generator = SHAPES.get(name, (3, 32, 32)), torch.Generator().manual_seed(0)
+    net = models.build(name, input_shape=shape, classes=10, generator=generator).eval()
+    example = torch.zeros(1, *shape)
+    if synflow:
+        batches = [(example, torch.zeros(1, dtype=torch.int64))]
+        return net, prune(net, batches, score=scores.synflow, density=density, allocate=uniform), example
+    named = dict(net.named_parameters())
+    masks = {key: torch.rand(v.shape, generator=generator) < density for key, v in named.items() if v.ndim > 1}
+    return net, masks, example
+
+
+def times_faster(dense, deployed, x):
+    """Of one network over another on the same inputs, which must agree."""
+    with torch.no_grad():
+        wanted = dense(x)
+        torch.testing.assert_close(deployed(x), wanted, rtol=0, atol=1e-4 * float(wanted.abs().max()))
+        one, other = turns([lambda: dense(x), lambda: deployed(x)], rounds=ROUNDS, seconds=SECONDS)
+    return Interval.of([first / second for first, second in zip(one, other, strict=True)])
+
+
+def faster(name, density, batches, *, synflow=False):
+    """How many times faster the deployed network is, measured once more, at each size of batches."""
+    net, masks, example = network(name, density, synflow=synflow)
+    with torch_threads(1):
+        deployed = compile(net, masks, example, batches=batches)
+        bake_(net, masks)
+        generator = torch.Generator().manual_seed(1)
+        inputs = [torch.randn(batch, *example.shape[1:], generator=generator) for batch in batches]
+        return [times_faster(net, deployed, x) for x in inputs]
+
+
+@pytest.mark.parametrize(
+    ("name", "density", "batch", "least", "synflow"),
+    [
+        (WIDE, 0.05, 1, 5.0, False),
+        (WIDE, 0.02, 1, 8.0, False),
+        (WIDE, 0.05, 64, 2.5, False),
+        ("lenet-300-100", 0.05, 1, 3.0, False),
+        ("vgg-16x0.1" if SMOKE else "vgg-16", 0.05, 1, 1.5, True),
+    ],
+)
+def test_networks(name, density, batch, least, synflow, report):
+    (found,) = faster(name, density, [batch], synflow=synflow)
+    report(median=found.median, lower=found.low, upper=found.high, least=least)
+    assert SMOKE or found.median >= least
+
+
+@pytest.mark.parametrize("density", DENSITIES)
+@pytest.mark.parametrize("name", MODELS)
+def test_never_slower(name, density, report):
+    """Whatever the density and the size of batches, a deployed network is as fast as the masked one."""
+    batches = [1, 8, 64]
+    found = faster(name, density, batches)
+    report(**{f"batch {batch}": one.median for batch, one in zip(batches, found, strict=True)})
+    assert SMOKE or min(one.high for one in found) >= 0.97
+
+
+class Csr(nn.Module):
+    """torch's compressed rows, 32-bit indices, which its MKL path takes."""
+
+    def __init__(self, layer):
+        super().__init__()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            plain = layer.weight.detach().to_sparse_csr()
+            crow, columns = plain.crow_indices().int(), plain.col_indices().int()
+            self.weight = torch.sparse_csr_tensor(crow, columns, plain.values(), plain.shape)
+        self.bias = layer.bias.detach()
+
+    def forward(self, x):
+        return functional.linear(x, self.weight, self.bias)
+
+
+def others(layer, mask):
+    """The layer in the hands of other tools, by name."""
+    pruned = nn.Sequential(copy.deepcopy(layer))
+    torch_prune.custom_from_mask(pruned[0], "weight", mask)
+    found = {"torch CSR": Csr(layer), "torch.nn.utils.prune": pruned}
+    if importlib.util.find_spec("sparseprop"):
+        from sparseprop.modules.linear import SparseLinear
+
+        found["sparseprop"] = SparseLinear.from_dense(layer)
+    return found
+
+
+def test_a_layer_beside_other_tools(report):
+    """Faster than the best of them in nine of twelve cells, nowhere slower than nine tenths of it."""
+    ratios = {}
+    for batch, density in CELLS:
+        generator = torch.Generator().manual_seed(0)
+        layer, x = nn.Linear(SIDE, SIDE), torch.randn(batch, SIDE, generator=generator)
+        mask = torch.rand(SIDE, SIDE, generator=generator) < density
+        with torch_threads(1), torch.no_grad():
+            layer.weight.mul_(mask)
+            ours = compile(nn.Sequential(layer), {"0.weight": mask}, x[:1], batches=[batch])
+            theirs = others(layer, mask)
+            for other in theirs.values():
+                torch.testing.assert_close(ours(x), other(x), rtol=0, atol=1e-4)
+            runs = [partial(run, x) for run in (ours, *theirs.values())]
+            own, *rest = turns(runs, rounds=ROUNDS, seconds=SECONDS)
+            found = {
+                name: Interval.of([a / b for a, b in zip(one, own, strict=True)])
+                for name, one in zip(theirs, rest, strict=True)
+            }
+        ratios[batch, density] = min(one.median for one in found.values())
+        report(batch=batch, density=density, **{name: one.median for name, one in found.items()})
+    report(cells=sum(ratio > 1 for ratio in ratios.values()), least=min(ratios.values()))
+    assert SMOKE or (sum(ratio > 1 for ratio in ratios.values()) >= 9 and min(ratios.values()) >= 0.9)

@@ -1,0 +1,192 @@
+"""A pruned network that runs as fast as this machine can make it, by measuring."""
+
+from __future__ import annotations
+
+import copy
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from tombola.masks import Masks, bake_
+
+from ._choices import Choices, Layout
+from ._compact import check_agrees, compact, shared_modules
+from ._fold import fold_
+from ._turns import Interval, turns
+
+ROUNDS, SECONDS = 40, 2.0  # of a network; after the seconds there are no more rounds
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a network is at one size of batches.
+
+    Attributes:
+        batch: how many inputs there are.
+        form: what runs: "masked", the network as it was given; "compacted", without dead channels, normalisation
+            folded; or "sparse", in which some layers are sparse besides.
+        dense: milliseconds of the masked network.
+        deployed: milliseconds of what runs.
+        ratio: of the two, in the same round: how many times faster; 1 if what runs is the masked network.
+    """
+
+    batch: int
+    form: str
+    dense: Interval
+    deployed: Interval
+    ratio: Interval
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Speed:
+        """The inverse of `asdict`."""
+        times = {name: Interval(**content[name]) for name in ("dense", "deployed", "ratio")}
+        return cls(content["batch"], content["form"], **times)
+
+
+class Deployed(nn.Module):
+    """A pruned network, in the form that was fastest for batches of its size.
+
+    Between two sizes that were measured the form of the smaller one runs; when it is exported, that of the largest.
+
+    Args:
+        forms: by the size of batches from which on they run, ascending.
+        layouts: of the layers that could be sparse, at each size.
+        speeds: at each size.
+    """
+
+    def __init__(self, forms: Mapping[int, nn.Module], layouts: Sequence[Layout], speeds: Sequence[Speed]) -> None:
+        super().__init__()
+        self.forms, self.starts = nn.ModuleList(forms.values()), list(forms)[1:]
+        self.layouts, self.speeds = tuple(layouts), tuple(speeds)
+        self._forms = list(forms.values())  # found sooner than in a ModuleList
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the masked network makes of inputs, up to rounding."""
+        if not self.starts:
+            return self._forms[0](x)
+        if torch.compiler.is_exporting():
+            return self._forms[-1](x)
+        return self._forms[bisect_right(self.starts, len(x))](x)
+
+    def to_json(self) -> dict[str, Any]:
+        """What was measured and chosen, as plain data."""
+        return {"batches": [asdict(each) for each in self.speeds], "layers": [asdict(each) for each in self.layouts]}
+
+
+def compile(
+    model: nn.Module,
+    masks: Masks,
+    example: Tensor,
+    *,
+    batches: Sequence[int] = (1, 64),
+    measured: Mapping[str, Any] | None = None,
+) -> Deployed:
+    """The masked network at evaluation, every layer dense or sparse, whichever is faster here at each size of batches.
+
+    Dead channels are taken out (`compact`) and normalisation goes into the layers before it. Linear layers and 2-D
+    convolutions with half of their weights or fewer are then timed as they are and with kept weights alone, in as many
+    threads as torch has now; sparse layers use one. Linear layers one behind the other, of any density, become one call
+    where that is faster. Last whole networks are timed, and the fastest once more next to the masked one: where the
+    interval of their ratio begins at 1 or below, the masked one runs. For inference in float32 on CPUs; elsewhere only
+    compaction is left, and of what torch.fx cannot trace nothing but the mask.
+
+    Exact up to float32 rounding; speeds are measured, on this machine and at this moment. Cost: a few seconds of
+    measuring, and some more to compile kernels when they are first used.
+
+    Args:
+        model: any module that takes one tensor. It is not changed.
+        masks: of some of its parameters, on their devices.
+        example: a batch that it takes.
+        batches: the sizes of batches that matter. Others run as the next smaller one does.
+        measured: what `Deployed.to_json` said before, of the same network and masks on a machine like this one. Then
+            nothing is measured, and sizes of batches and choices are those.
+
+    Returns:
+        A module that can be copied, pickled, compiled and exported by torch; `speeds` and `layouts` say what was
+        measured.
+
+    Raises:
+        ValueError: if the masks do not fit, there is no size of batches, or what was measured is of another network.
+
+    Example:
+        >>> from tombola import models
+        >>> net = models.build("lenet-300-100", generator=torch.Generator().manual_seed(0))
+        >>> masks = {"fc1.weight": torch.rand(300, 784, generator=torch.Generator().manual_seed(1)) < 0.05}
+        >>> faster = compile(net, masks, torch.zeros(1, 1, 28, 28), batches=[1])
+        >>> [speed.form for speed in faster.speeds], faster(torch.ones(1, 1, 28, 28)).shape
+        (['sparse'], torch.Size([1, 10]))
+    """
+    known = None if measured is None else {one["batch"]: Speed.from_json(one) for one in measured["batches"]}
+    sizes = sorted(known or set(batches))
+    if not sizes or sizes[0] < 1:
+        raise ValueError(f"batches are sizes of 1 or more, got {list(batches)}")
+    masked = copy.deepcopy(model).eval()
+    bake_(masked, masks)
+    forms, layouts, speeds = dict[int, nn.Module](), list[Layout](), list[Speed]()
+    with torch.no_grad():
+        compacted = _compacted(model, masks, masked, example)
+        choices = None if compacted is None else Choices(compacted)
+        for batch in sizes:
+            inputs, made = _inputs(example, batch), dict[str, nn.Module](masked=masked)
+            if choices is not None:
+                own = choices.measured(inputs) if measured is None else _known(measured, batch)
+                made |= {"compacted": choices.module, "sparse": choices.network(own, inputs)}
+                layouts += own
+            speeds.append(_fastest(made, inputs) if known is None else known[batch])
+            forms[batch] = made[speeds[-1].form]
+    return Deployed(_merged(forms), layouts, speeds)
+
+
+def _compacted(model: nn.Module, masks: Masks, masked: nn.Module, example: Tensor) -> fx.GraphModule | None:
+    """The network without dead channels and normalisation; None if it has no graph."""
+    found = compact(model, masks, example)
+    if not isinstance(found, fx.GraphModule):
+        return None
+    fold_(found, shared_modules(found))
+    check_agrees(masked, found, example)
+    return found
+
+
+def _inputs(example: Tensor, batch: int) -> Tensor:
+    """A batch of some size: random numbers, or for other than floating-point inputs the example again."""
+    if not example.is_floating_point():
+        return example[torch.arange(batch) % len(example)]
+    generator = torch.Generator().manual_seed(batch)
+    return torch.randn(batch, *example.shape[1:], generator=generator).to(example)
+
+
+def _known(measured: Mapping[str, Any], batch: int) -> list[Layout]:
+    """The layouts at one size of batches."""
+    return [Layout(**{**one, "shape": tuple(one["shape"])}) for one in measured["layers"] if one["batch"] == batch]
+
+
+def _fastest(made: Mapping[str, nn.Module], inputs: Tensor) -> Speed:
+    """The form that is fastest in a first measurement, if a second leaves no doubt that the masked one is slower."""
+    first = dict(zip(made, _rounds(list(made.values()), inputs), strict=True))
+    form = min(made, key=lambda one: Interval.of(first[one]).median)
+    masked, chosen = _rounds([made["masked"], made[form]], inputs)
+    ratio = _ratio(masked, chosen)
+    if ratio.low <= 1:
+        form, chosen, ratio = "masked", masked, Interval(1.0, 1.0, 1.0)
+    return Speed(len(inputs), form, Interval.of(masked), Interval.of(chosen), ratio)
+
+
+def _rounds(networks: Sequence[nn.Module], inputs: Tensor) -> list[list[float]]:
+    return turns([lambda run=run: run(inputs) for run in networks], rounds=ROUNDS, seconds=SECONDS)
+
+
+def _ratio(dense: Sequence[float], other: Sequence[float]) -> Interval:
+    return Interval.of([one / two for one, two in zip(dense, other, strict=True)])
+
+
+def _merged(forms: Mapping[int, nn.Module]) -> dict[int, nn.Module]:
+    """Without the sizes at which the same module goes on running."""
+    found: dict[int, nn.Module] = {}
+    for batch, form in forms.items():
+        if not found or found[max(found)] is not form:
+            found[batch] = form
+    return found

@@ -1,0 +1,249 @@
+"""A compiled network does what the masked one does, in every form, and runs a form only where it was faster."""
+
+import copy
+import json
+import pickle
+
+import pytest
+import torch
+from tests.deploy.networks import Net, drawing, fill_, random_masks
+from torch import nn
+
+from tombola import models
+from tombola.deploy import _choices, _compile, compile
+from tombola.masks import bake_
+
+SIZES = {
+    "lenet-300-100": (1, 8, 8),
+    "lenet-5": (1, 8, 8),
+    "conv-2x0.1": (3, 8, 8),
+    "conv-6x0.1": (3, 16, 16),
+    "vgg-16x0.05": (3, 32, 32),
+    "resnet-20x0.25": (3, 8, 8),
+    "resnet-18x0.05": (3, 64, 64),
+    "resnet-50x0.05": (3, 64, 64),
+    "univariate-polynomialx0.2": (1, 8, 8),
+}
+
+
+def masked_net(name, density, *, example):
+    generator = torch.Generator().manual_seed(0)
+    net = models.build(name, input_shape=example.shape[1:], classes=10, generator=generator)
+    for value in net.buffers():
+        if value.is_floating_point():
+            value.uniform_(0.5, 1.5, generator=generator)
+    named = dict(net.named_parameters())
+    masks = {key: torch.rand(v.shape, generator=generator) < density for key, v in named.items() if v.ndim > 1}
+    return net, masks
+
+
+def answers(net, masks, x):
+    masked = copy.deepcopy(net).eval()
+    bake_(masked, masks)
+    with torch.no_grad():
+        return masked(x)
+
+
+def agree(one, other):
+    scale = other.abs().max().clamp(1e-30)
+    torch.testing.assert_close(one / scale, other / scale, rtol=0, atol=1e-5)
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """What masked, compacted and sparse networks are said to take; sparse layers are faster than dense ones."""
+
+    def say(*milliseconds):
+        def rounds(networks, inputs):
+            for network in networks:
+                network(inputs)
+            if len(networks) == 3:
+                return [[each] * 6 for each in milliseconds]
+            return [[milliseconds[0]] * 6, [min(milliseconds)] * 6]
+
+        def turns(functions, *, rounds, seconds):
+            for function in functions:
+                function()
+            return [[3.0 - place] * 6 for place in range(len(functions))]
+
+        monkeypatch.setattr(_compile, "_rounds", rounds)
+        monkeypatch.setattr(_choices, "turns", turns)
+
+    return say
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("batch", [1, 5])
+def test_networks_of_sparse_layers_alone(name, batch, said):
+    said(3.0, 2.0, 1.0)
+    example = torch.zeros(1, *SIZES[name])
+    net, masks = masked_net(name, 0.3, example=example)
+    deployed = compile(net, masks, example, batches=[1])
+    assert deployed.speeds[0].form == "sparse"
+    assert all(layout.chosen != "dense" for layout in deployed.layouts)
+    x = torch.randn(batch, *SIZES[name], generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        agree(deployed(x), answers(net, masks, x))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_networks(seed, said):
+    said(3.0, 2.0, 1.0)
+    generator = torch.Generator().manual_seed(seed)
+    net = Net(drawing(generator)).eval()
+    fill_(net, generator)
+    masks = random_masks(net, generator)
+    deployed = compile(net, masks, torch.zeros(1, 3, 6, 6), batches=[1])
+    x = torch.randn(3, 3, 6, 6, generator=generator)
+    with torch.no_grad():
+        agree(deployed(x), answers(net, masks, x))
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "form"), [((1.0, 2.0, 3.0), "masked"), ((2.0, 1.0, 1.5), "compacted"), ((1.0, 1.0, 1.0), "masked")]
+)
+def test_what_is_not_faster_does_not_run(milliseconds, form, said):
+    said(*milliseconds)
+    example = torch.zeros(1, 1, 8, 8)
+    net, masks = masked_net("lenet-300-100", 0.1, example=example)
+    deployed = compile(net, masks, example, batches=[4])
+    (speed,) = deployed.speeds
+    assert (speed.batch, speed.form) == (4, form)
+    assert speed.ratio.median == milliseconds[0] / milliseconds[("masked", "compacted").index(form)]
+    with torch.no_grad():
+        agree(deployed(torch.ones(2, 1, 8, 8)), answers(net, masks, torch.ones(2, 1, 8, 8)))
+
+
+def test_each_size_of_batches_runs_its_own_form(monkeypatch, said):
+    said(3.0, 2.0, 1.0)
+    example = torch.zeros(1, 1, 8, 8)
+    net, masks = masked_net("lenet-300-100", 0.1, example=example)
+    both = compile(net, masks, example, batches=[1, 8])
+    assert len(both.forms) == 1
+    measured = both.to_json()
+    measured["batches"][1]["form"] = "masked"
+    chosen = compile(net, masks, example, measured=measured)
+    ran = []
+    for place, form in enumerate(chosen.forms):
+        form.register_forward_hook(lambda *_, place=place: ran.append(place))
+    for batch in (1, 7, 8, 100):
+        chosen(torch.zeros(batch, 1, 8, 8))
+    assert ran == [0, 0, 1, 1]
+
+
+def test_what_was_measured_is_not_measured_again(monkeypatch, said):
+    said(3.0, 2.0, 1.0)
+    example = torch.zeros(1, 3, 16, 16)
+    net, masks = masked_net("conv-6x0.1", 0.1, example=example)
+    first = compile(net, masks, example, batches=[1, 4])
+    monkeypatch.delattr(_choices, "turns")
+    monkeypatch.delattr(_compile, "_rounds")
+    again = compile(net, masks, example, measured=json.loads(json.dumps(first.to_json())))
+    assert str(again) == str(first)
+    assert (again.speeds, again.layouts) == (first.speeds, first.layouts)
+    other, other_masks = masked_net("conv-2x0.1", 0.1, example=example)
+    with pytest.raises(ValueError, match="of another network"):
+        compile(other, other_masks, example, measured=first.to_json())
+
+
+def test_a_form_that_was_faster_by_chance_does_not_run(monkeypatch):
+    answers = [[[2.0] * 6, [1.0] * 6, [3.0] * 6], [[2.0] * 6, [2.0, 1.0] * 3]]
+    monkeypatch.setattr(_compile, "_rounds", lambda networks, inputs: answers.pop(0))
+    example = torch.zeros(1, 1, 8, 8)
+    net, masks = masked_net("lenet-300-100", 0.1, example=example)
+    (speed,) = compile(net, masks, example, batches=[1]).speeds
+    assert (speed.form, speed.ratio.median, speed.deployed) == ("masked", 1.0, speed.dense)
+    assert not answers
+
+
+def test_layers_are_joined_where_one_call_is_faster(monkeypatch):
+    def turns(functions, *, rounds, seconds):
+        return [[1.0] * 6 if len(functions) == 1 else [0.6 + 0.1 * place] * 6 for place in range(len(functions))]
+
+    monkeypatch.setattr(_choices, "turns", turns)
+    example = torch.zeros(1, 1, 8, 8)
+    net, masks = masked_net("lenet-300-100", 0.1, example=example)
+    deployed = compile(net, masks, example, batches=[1])
+    assert [layout.chosen for layout in deployed.layouts] == ["sparse", "joined", "joined"]
+
+
+def test_layers_with_more_than_half_of_their_weights_are_tried_in_one_with_others_only(said):
+    said(3.0, 2.0, 1.0)
+    example = torch.zeros(1, 3, 16, 16)
+    net, masks = masked_net("conv-2x0.1", 0.1, example=example)
+    for name in ("conv1.weight", "fc2.weight"):
+        masks[name][:] = True
+    deployed = compile(net, masks, example, batches=[1])
+    assert [layout.layer for layout in deployed.layouts] == ["conv2", "fc1", "fc2", "fc3"]
+    for name in ("fc1.weight", "fc3.weight"):
+        masks[name][:] = True
+    deployed = compile(net, masks, example, batches=[1])
+    assert [layout.layer for layout in deployed.layouts] == ["conv2"]
+
+
+def test_the_real_clock_on_a_layer_that_is_nearly_empty():
+    """Only that something is chosen, and that it agrees: how fast it is depends on the machine."""
+    example = torch.zeros(1, 1, 8, 8)
+    net, masks = masked_net("lenet-300-100", 0.02, example=example)
+    deployed = compile(net, masks, example, batches=[1, 16])
+    assert [speed.batch for speed in deployed.speeds] == [1, 16]
+    for speed in deployed.speeds:
+        assert speed.form == "masked" or speed.ratio.low > 1
+        assert speed.ratio.low <= speed.ratio.median <= speed.ratio.high
+    x = torch.randn(16, 1, 8, 8, generator=torch.Generator().manual_seed(3))
+    again = pickle.loads(pickle.dumps(copy.deepcopy(deployed)))
+    with torch.no_grad():
+        agree(deployed(x), answers(net, masks, x))
+        assert again(x).equal(deployed(x))
+
+
+def test_a_program_of_the_form_for_the_largest_batches(said):
+    said(3.0, 2.0, 1.0)
+    example = torch.zeros(1, 3, 16, 16)
+    net, masks = masked_net("conv-2x0.1", 0.1, example=example)
+    deployed = compile(net, masks, example, batches=[1, 4])
+    size = {0: torch.export.Dim("batch", min=1)}
+    with torch.no_grad():
+        program = torch.export.export(deployed, (example.expand(2, -1, -1, -1),), dynamic_shapes=(size,)).module()
+        x = torch.randn(5, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+        agree(program(x), answers(net, masks, x))
+
+
+class Untraceable(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.fc(x) if x.sum() > 0 else -self.fc(x)
+
+
+def test_what_cannot_be_traced_runs_masked():
+    net = Untraceable()
+    masks = {"fc.weight": torch.rand(3, 4, generator=torch.Generator().manual_seed(0)) < 0.3}
+    with pytest.warns(UserWarning, match="the model stays as it is"):
+        deployed = compile(net, masks, torch.ones(1, 4), batches=[2])
+    assert ([speed.form for speed in deployed.speeds], deployed.layouts) == (["masked"], ())
+    with torch.no_grad():
+        assert deployed(-torch.ones(2, 4)).equal(answers(net, masks, -torch.ones(2, 4)))
+
+
+def test_the_model_stays_as_it_is():
+    example = torch.zeros(1, 1, 8, 8)
+    net, masks = masked_net("lenet-300-100", 0.1, example=example)
+    before = copy.deepcopy(net.state_dict())
+    compile(net.train(), masks, example, batches=[1])
+    assert net.training
+    for name, value in net.state_dict().items():
+        assert value.equal(before[name])
+
+
+def test_bad_input():
+    example = torch.zeros(1, 1, 8, 8)
+    net, masks = masked_net("lenet-300-100", 0.1, example=example)
+    for batches in ([], [0], [4, -1]):
+        with pytest.raises(ValueError, match="sizes of 1 or more"):
+            compile(net, masks, example, batches=batches)
+    with pytest.raises(ValueError, match=r"fc1\.weight"):
+        compile(net, {"fc1.weight": torch.ones(3, 3, dtype=torch.bool)}, example)
