@@ -10,16 +10,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tombola.renormalization import drift, empirical_null, flow_of, gaussian_null
+from tombola.random_source import Uniform
+from tombola.renormalization import drift, empirical_null, expected_null, flow_of, gaussian_null, semigroup_defect
 from tombola.runs import grid, sweep
 from tombola.ticket import load_ticket
 
 STUDY = {"data": "digits", "model": "mlp:64-30-10", "steps": 30, "levels": 6, "factor": 0.7}
 STUDY |= {"seed": [0, 1, 2], "batch_size": 32}
 OTHER = STUDY | {"seed": [0], "learning_rate": 0.05, "by_layer": True}
+COARSE = STUDY | {"levels": 3, "factor": 0.49}
 LESS = {**STUDY, "model": "mlp:64-12-10", "seed": [0], "method": ["imp", "one-shot"], "densities": [0.7, 0.5]}
 del LESS["levels"], LESS["factor"]
-KEYS = ["groups", "identity_residual", "drift", "null", "anomalous", "task_signal", "window", "refusals"]
+KEYS = ["groups", "identity_residual", "drift", "null", "anomalous", "task_signal", "markov", "region", "window"]
+KEYS += ["refusals"]
 GROUPS = ["fc1.weight", "fc2.weight"]
 
 
@@ -27,7 +30,7 @@ GROUPS = ["fc1.weight", "fc2.weight"]
 def swept(tmp_path_factory):
     """Folders of runs: three seeds, one of other settings, two of a smaller network."""
     folder = tmp_path_factory.mktemp("flows")
-    for name, study in (("study", STUDY), ("other", OTHER), ("less", LESS)):
+    for name, study in (("study", STUDY), ("other", OTHER), ("less", LESS), ("coarse", COARSE)):
         sweep(grid(study), folder / name)
     return folder
 
@@ -82,6 +85,49 @@ def test_the_null_flow_is_that_of_the_weights_before_training(flow, tmp_path):
     sizes, spreads = dict(zip(GROUPS, (1920, 300), strict=True)), dict(zip(GROUPS, (32**-0.5, 15**-0.5), strict=True))
     exact = drift([gaussian_null(kept, sizes, spreads)], window=(1, 5)).value
     assert by_law["fc1.weight"] == pytest.approx(exact[0], abs=1e-9)
+
+
+def test_laws_that_are_uniform_have_null_flows_too(flow, tmp_path):
+    sizes = dict(zip(GROUPS, (1920, 300), strict=True))
+    widths = {"glorot": ((6 / 94) ** 0.5, (6 / 40) ** 0.5), "torch": (1 / 8, 30**-0.5)}
+    folder = runs(tmp_path / "study", STUDY)[0]
+    kept = [int(sum(mask.sum() for mask in tensors(folder, level)[1].values())) for level in range(7)]
+    for law, both in widths.items():
+        laws = {name: Uniform(width) for name, width in zip(GROUPS, both, strict=True)}
+        exact = drift([expected_null(kept, sizes, laws)], window=(0, 3)).value
+        found = flow("study", "--window", "0:3", "--law", law, "--json").record["null"]
+        assert [found[name] for name in GROUPS] == pytest.approx(exact.tolist(), abs=1e-9)
+    drawn = flow("study", "--window", "0:3", "--json").record["null"]  # weights as torch draws them
+    assert [found[name] for name in GROUPS] == pytest.approx([drawn[name] for name in GROUPS], abs=0.05)
+
+
+def test_memory_is_measured_or_refused_in_words(flow):
+    found = flow("study", "--window", "1:5", "--json").record["markov"]
+    assert found == {
+        "gain": None,
+        "low": None,
+        "high": None,
+        "verdict": "undecided",
+        "runs": 3,
+        "steps": 3,
+        "refusals": ["memory wants at least 4 runs, there are 3"],
+    }
+    assert "-, memory wants at least 4 runs, there are 3" in flow("study", "--window", "1:5").out
+
+
+def test_the_region_is_by_runs_of_larger_steps_and_by_barriers(flow, tmp_path):
+    result = flow("study", "--window", "1:5", "--coarse", "coarse")
+    record = flow("study", "--window", "1:5", "--coarse", "coarse", "--json").record["region"]
+    defects = []
+    for fine, coarse in zip(runs(tmp_path / "study", STUDY), runs(tmp_path / "coarse", COARSE), strict=True):
+        flows = [flow_of([tensors(run, level) for level in range(count)]) for run, count in ((fine, 7), (coarse, 4))]
+        defects.append(semigroup_defect(*flows).on_densities)
+    assert record["semigroup"] == pytest.approx(max(defects), abs=1e-12)
+    assert 0 <= record["barrier"] < 1
+    assert 0 < record["error"] < 0.9
+    assert record["is_inside"] is (record["semigroup"] < 0.1 and record["barrier"] < 0.02)
+    assert "semigroup defect on densities" in result.out
+    assert flow("study", "--json").record["region"] is None
 
 
 def test_the_table_has_a_row_for_every_group_and_the_next_command(flow):
@@ -200,6 +246,9 @@ def test_without_matplotlib_a_picture_says_what_to_install(flow, tmp_path, monke
         (["study", "--picture", "flow.txt"], "flow.txt"),
         (["study", "less", "--picture", "flow.svg"], "there are 2"),
         (["--foreign", "study"], "name the folder of one run"),
+        (["study", "--coarse", "less"], "holds no other run of mlp:64-30-10 on digits with a seed of"),
+        (["study", "less", "--coarse", "coarse"], "--coarse is for one setting, but there are 2"),
+        (["--foreign", "study", "--coarse", "coarse"], "--coarse wants runs of `tombola imp`"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(flow, words, said):

@@ -65,5 +65,5 @@ def test_a_group_that_is_gone_is_said_and_nothing_composes():
     assert found.refusals == ("left out, because they have no weights in one of the runs: 'g0'",)
 
 
-def test_it_says_what_is_not_measured():
-    assert "not measured" in semigroup_defect(ending_at(FINE, 3), ending_at(FINE, 2)).statement
+def test_it_says_what_it_does_not_tell():
+    assert "another question, see `markov_defect`" in semigroup_defect(ending_at(FINE, 3), ending_at(FINE, 2)).statement

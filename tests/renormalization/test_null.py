@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from tests.problems.flows import planted
 
 from tombola import models
-from tombola.random_source import Normal, glorot, he
+from tombola.random_source import Normal, Uniform, glorot, he
 from tombola.renormalization import (
     Flow,
     anomalous,
@@ -18,8 +18,10 @@ from tombola.renormalization import (
     drift,
     empirical_null,
     end_to_end,
+    expected_null,
     flow_report,
     gaussian_null,
+    initial_laws,
     slope,
 )
 from tombola.renormalization._anomalous import _signal_interval
@@ -101,6 +103,79 @@ def test_weights_that_are_drawn_follow_the_closed_form():
     assert (np.abs(found.squares / expected.squares - 1) < scatter).all()
     ratios = np.array(list(deviations(drawn).values())) / np.array(list(deviations(weights, scheme=he).values()))
     assert (np.abs(ratios - 1) < 4 / (2 * expected.sizes) ** 0.5).all()
+
+
+def uniform_net(widths, seed=0):
+    """Layers as torch draws them, uniform up to one over the root of what comes in."""
+    random = torch.Generator().manual_seed(seed)
+    return {
+        name: (2 * torch.rand(value.shape, generator=random) - 1) * value.shape[1] ** -0.5
+        for name, value in weights_of(widths).items()
+    }
+
+
+def test_uniform_weights_by_hand():
+    """Of 10 up to 1 and 10 up to 1/2, 10 remain above t = 1/3: 2/3 and 1/3, with means (1 - t^2) / 2 and so on."""
+    laws = {"a": Uniform(1.0), "b": Uniform(0.5)}
+    found = expected_null([20, 10, 2], {"a": 10, "b": 10}, laws)
+    assert_allclose(found.counts, [[10, 10], [20 / 3, 10 / 3], [2, 0]], rtol=1e-12)
+    assert_allclose(found.magnitudes[:2], [[5, 2.5], [40 / 9, 25 / 18]], rtol=1e-12)
+    assert_allclose(found.squares[:2], [[10 / 3, 10 / 12], [260 / 81, 10 * (1 / 8 - 1 / 27) / 1.5]], rtol=1e-12)
+
+
+def test_laws_of_both_kinds_share_a_threshold():
+    sizes = {"a": 1000, "b": 3000}
+    found = expected_null([2000], sizes, {"b": Uniform(2.0), "a": Normal(1.0)})
+    threshold = 2 * (1 - found.densities[0, 1])
+    assert found.densities[0, 0] == pytest.approx(math.erfc(threshold / 2**0.5), rel=1e-9)
+    assert found.kept[0] == pytest.approx(2000)
+
+
+def test_uniform_weights_that_are_drawn_follow_the_closed_form():
+    """The law is found from the weights; their own flow is within three binomial standard deviations of it."""
+    drawn = uniform_net((784, 300, 100, 10))
+    laws, levels = initial_laws(drawn), kept(266_200)
+    assert [type(law) for law in laws.values()] == [Uniform] * 3
+    assert_allclose([law.half_width for law in laws.values()], [784**-0.5, 300**-0.5, 0.1], rtol=0.005)
+    exact = {name: Uniform(value.shape[1] ** -0.5) for name, value in drawn.items()}
+    expected = expected_null(levels, {name: value.numel() for name, value in drawn.items()}, exact)
+    found = empirical_null(levels, drawn)
+    spread = np.sqrt(expected.densities * (1 - expected.densities) / expected.sizes)
+    assert (np.abs(found.densities - expected.densities) <= 3 * spread + 1 / expected.sizes).all()
+    assert expected.counts[-1, 0] == found.counts[-1, 0] == 0  # the first layer reaches no further than 1/28
+    alive = expected.counts > 0
+    scatter = 4 * (2 / expected.counts[alive]) ** 0.5
+    assert (np.abs(found.magnitudes[alive] / expected.magnitudes[alive] - 1) < scatter).all()
+    assert (np.abs(found.squares[alive] / expected.squares[alive] - 1) < scatter).all()
+    normal = gaussian_null(levels, {name: value.numel() for name, value in drawn.items()}, deviations(drawn))
+    assert (np.abs(found.densities - normal.densities) > 10 * spread + 1 / expected.sizes).any()
+
+
+def test_uniform_weights_without_training_have_no_signal():
+    runs = [empirical_null(kept(50_200, 6), uniform_net((64, 300, 100, 10), seed)) for seed in range(5)]
+    laws = {"fc0": Uniform(1 / 8), "fc1": Uniform(300**-0.5), "fc2": Uniform(0.1)}
+    null = expected_null(kept(50_200, 6), {"fc0": 19_200, "fc1": 30_000, "fc2": 1000}, laws)
+    exponents = drift(runs, window=(1, 5))
+    assert anomalous(exponents, [null]).task_signal < 0.05 < np.abs(exponents.value).max()
+
+
+def test_the_law_is_that_of_the_weights_or_none():
+    random = torch.Generator().manual_seed(1)
+    normal = torch.randn(40, 50, generator=random)
+    laws = initial_laws({"a": normal, "b": torch.rand(40, 50, generator=random) - 0.5})
+    assert [type(law) for law in laws.values()] == [Normal, Uniform]
+    assert laws["a"].std == pytest.approx(1, abs=0.05)
+    assert initial_laws({"a": torch.zeros(2, 4)}, scheme=glorot) == {"a": Uniform(1.0)}
+    with pytest.raises(ValueError, match="'b' are neither uniform nor normal; use empirical_null"):
+        initial_laws({"b": normal**3})
+    with pytest.raises(ValueError, match="'b' has no weights but zeros"):
+        initial_laws({"b": torch.zeros(3, 3)})
+    with pytest.raises(ValueError, match="'bias' the law None, not a normal or uniform one"):
+        initial_laws({"bias": torch.zeros(3)}, scheme=he)
+    with pytest.raises(ValueError, match="of the same parameters"):
+        expected_null([3], {"a": 4}, {"b": Uniform(1.0)})
+    with pytest.raises(ValueError, match="got 9 to 9"):
+        expected_null([9], {"a": 4}, {"a": Uniform(1.0)})
 
 
 def test_the_empirical_null_by_hand():
@@ -189,7 +264,8 @@ def test_the_report_is_plain_data():
     runs = [planted([0.3, -0.5, 0.2], random=np.random.default_rng(seed), noise=0.01) for seed in range(4)]
     report = flow_report(runs, null=[planted([0.1, -0.3, 0.2])], factor=0.8).to_json()
     assert list(report) == [
-        "groups", "identity_residual", "drift", "null", "anomalous", "task_signal", "window", "refusals",
+        "groups", "identity_residual", "drift", "null", "anomalous", "task_signal", "markov", "region", "window",
+        "refusals",
     ]  # fmt: skip
     assert report["groups"] == list(report["drift"]) == list(report["null"]) == ["g0", "g1", "g2"]
     assert 0 < report["identity_residual"] < 1e-5

@@ -96,7 +96,7 @@ def test_statistics_of_batch_norm_go_with_the_weights():
 
 
 def test_networks_of_another_build_are_refused():
-    with pytest.raises(ValueError, match="other widths or inputs are not offered"):
+    with pytest.raises(ValueError, match="of other widths `elastic_width`; other inputs are not offered"):
         masks_only(net(), {}, models.build("mlp:12-30-5", generator=torch.Generator()))
     with pytest.raises(ValueError, match="not of one build"):
         masks_and_weights(net(), {}, models.build("mlp:12-20-20-5", generator=torch.Generator()))

@@ -116,7 +116,7 @@ def test_other_stages_and_names_of_blocks():
 
 
 def test_what_is_not_offered_is_said(short):
-    with pytest.raises(ValueError, match="Other widths are not"):
+    with pytest.raises(ValueError, match="For other widths there is `elastic_width`"):
         elastic(short, {}, resnet(32, width=0.5))
     with pytest.raises(ValueError, match="another number of classes"):
         elastic(short, {}, resnet(32, classes=5))

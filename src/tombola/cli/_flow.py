@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,11 @@ from ._options import AsJson, check_writable
 from ._output import print_json, print_next, print_table, shown
 
 if TYPE_CHECKING:
-    from tombola.renormalization import FlowReport
+    from tombola.renormalization import FlowReport, Grouping
 
     from ._flow_runs import SeenRun
+
+    Runs = list[SeenRun]
 
 COLUMNS = ("group", "size", "drift", "low", "high", "null", "anomalous", "share", "label")
 
@@ -27,23 +29,21 @@ def flow(
     window: options.WindowText = None,
     law: options.LawName = None,
     picture: options.Picture = None,
+    coarse: options.Coarse = None,
     as_json: AsJson = False,
 ) -> None:
     """Show at which rates groups of weights gain and lose by pruning, beside what pruning alone would do."""
-    from ._flow_runs import seen, seen_foreign, settings_of
-
-    if bool(runs) == bool(foreign):
-        raise ValueError("name folders of runs, or folders of another program with --foreign, and not both")
     grouping, levels = options.grouping_of(groups), options.window_of_text(window)
-    if picture is not None:
-        _check_picture(picture)
-    if foreign:
-        found = [[seen_foreign(folder, grouping, law) for folder in dict.fromkeys(foreign)]]
-    else:
-        found = [[seen(run, grouping, law) for run in each] for each in settings_of(runs or ()).values()]
-    if picture is not None and len(found) > 1:
-        raise ValueError(f"--picture shows one setting, but there are {len(found)}; name the runs of one of them")
+    _check(bool(runs), bool(foreign), picture, coarse)
+    found = _found(runs or (), foreign or (), grouping, law)
+    if len(found) > 1 and (picture is not None or coarse is not None):
+        what = "--picture shows" if picture is not None else "--coarse is for"
+        raise ValueError(f"{what} one setting, but there are {len(found)}; name the runs of one of them")
     reports = [reported(each, levels) for each in found]
+    if coarse is not None:
+        from ._flow_region import region_of
+
+        reports = [replace(reports[0], region=region_of(found[0], reports[0].exponents.window, grouping, coarse))]
     if picture is not None:
         from ._flow_picture import draw
 
@@ -54,6 +54,15 @@ def flow(
     for each, report in zip(found, reports, strict=True):
         _print(each, report)
     _print_next(found[0], picture)
+
+
+def _found(runs: Iterable[Path], foreign: Iterable[Path], grouping: Grouping, law: options.Law | None) -> list[Runs]:
+    """The runs in folders, those of each setting together."""
+    from ._flow_runs import seen, seen_foreign, settings_of
+
+    if folders := dict.fromkeys(foreign):
+        return [[seen_foreign(folder, grouping, law) for folder in folders]]
+    return [[seen(run, grouping, law) for run in each] for each in settings_of(runs).values()]
 
 
 def reported(runs: Sequence[SeenRun], levels: tuple[int, int | None]) -> FlowReport:
@@ -81,15 +90,21 @@ def _repeated(runs: Sequence[SeenRun]) -> list[str]:
     return [f"several runs have the seed {twice[0]}: they are no independent samples"] if twice else []
 
 
-def _check_picture(path: Path) -> None:
-    """Raises before the work if a picture could not be drawn."""
+def _check(has_runs: bool, has_foreign: bool, picture: Path | None, coarse: Path | None) -> None:
+    """Raises before the work if options do not go together, or a picture could not be drawn."""
+    if has_runs == has_foreign:
+        raise ValueError("name folders of runs, or folders of another program with --foreign, and not both")
+    if coarse is not None and has_foreign:
+        raise ValueError("--coarse wants runs of `tombola imp`: levels of another program are no networks to be run")
+    if picture is None:
+        return
     try:
         import matplotlib  # noqa: F401 - only whether it is there
     except ImportError as error:
         raise ImportError("--picture needs matplotlib: pip install matplotlib", name="matplotlib") from error
-    if path.suffix not in {".svg", ".png", ".pdf"}:
-        raise ValueError(f"--picture wants a file that ends in .svg, .png or .pdf, got {path}")
-    check_writable(path)
+    if picture.suffix not in {".svg", ".png", ".pdf"}:
+        raise ValueError(f"--picture wants a file that ends in .svg, .png or .pdf, got {picture}")
+    check_writable(picture)
 
 
 def _print_json(found: Sequence[Sequence[SeenRun]], reports: Sequence[FlowReport]) -> None:
@@ -153,9 +168,33 @@ def _summary(report: FlowReport) -> list[list[Any]]:
     if signal is not None and signal["value"] is not None:
         ends = "" if signal["low"] is None else f", {signal['low']:.3f} to {signal['high']:.3f}"
         rows.append(["task signal", f"{signal['value']:.3f}{ends}"])
+    if window.times is not None:
+        rows.append(["gain of a level more", _memory(report)])
     if record["identity_residual"] is not None:
         rows.append(["residual of the identity", shown(record["identity_residual"])])
-    return rows
+    return rows + _gates(report)
+
+
+def _gates(report: FlowReport) -> list[list[Any]]:
+    """Whether exponents are more than descriptions, if that was asked."""
+    found = report.region
+    if found is None:
+        return []
+    verdict = {True: "inside", False: "outside: exponents describe, no more", None: "not known"}[found.is_inside]
+    numbers = [["semigroup defect on densities", found.semigroup], ["highest barrier", found.barrier]]
+    return [
+        ["linear region", verdict],
+        *([name, shown(value)] for name, value in numbers),
+        *(["", line] for line in found.refusals),
+    ]
+
+
+def _memory(report: FlowReport) -> str:
+    """What the level before adds, or why that is not known."""
+    found = report.markov
+    if found.gain is None or found.low is None or found.high is None:
+        return f"-, {found.refusals[0]}"
+    return f"{found.gain:.3f}, {found.low:.3f} to {found.high:.3f}: {found.verdict}"
 
 
 def _print_next(runs: Sequence[SeenRun], picture: Path | None) -> None:

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tombola.random_source import Scheme
     from tombola.renormalization import Grouping
 
 
 class Law(StrEnum):
-    """The normal laws of initial weights."""
+    """The laws of initial weights."""
 
     HE = "he"
     GLOROT = "glorot"
+    TORCH = "torch"
 
 
 RunPaths = Annotated[
@@ -36,7 +39,11 @@ ForeignFolders = Annotated[
 WindowText = Annotated[
     str | None, Option("--window", metavar="A:B", help="First and last level that count. Default: by the data.")
 ]
-LawName = Annotated[Law | None, Option("--law", metavar="NAME", help="Null flow of a normal law: he or glorot.")]
+LawName = Annotated[Law | None, Option("--law", metavar="NAME", help="Null flow of a law: he, glorot or torch.")]
+Coarse = Annotated[
+    Path | None,
+    Option("--coarse", metavar="RUN", help="Runs of larger steps: do steps compose, and do levels share a valley?"),
+]
 Picture = Annotated[Path | None, Option("--picture", metavar="FILE", help="An .svg of the flow and its exponents.")]
 
 
@@ -82,7 +89,10 @@ def window_of_text(text: str | None) -> tuple[int, int | None]:
 
 
 def scheme_of(law: Law) -> Scheme:
-    """The law of initial weights, layer by layer."""
-    from tombola.random_source import glorot, he
+    """The law of initial weights, layer by layer: normal for he, uniform for glorot and for the default of torch."""
+    from tombola.random_source import Uniform, glorot, he
 
-    return {Law.HE: he, Law.GLOROT: glorot}[law]
+    def default(_: str, weights: Tensor) -> Uniform | None:
+        return None if weights.ndim < 2 else Uniform(weights[0].numel() ** -0.5)
+
+    return {Law.HE: he, Law.GLOROT: glorot, Law.TORCH: default}[law]

@@ -136,14 +136,14 @@ def null_flow(
         law: of initial weights, or None for these themselves.
         counts: kept weights of every parameter at every level if each layer is pruned by itself, or None.
     """
-    from tombola.renormalization import deviations, empirical_null, gaussian_null
+    from tombola.renormalization import empirical_null, expected_null, initial_laws
 
     if counts is not None:
         return _layered_null(initial, grouping, counts)
     if law is None:
         return empirical_null(flow.kept, initial, grouping=grouping)
     sizes = {name: value.numel() for name, value in initial.items()}
-    return gaussian_null(flow.kept, sizes, deviations(initial, scheme=scheme_of(law)), grouping=grouping)
+    return expected_null(flow.kept, sizes, initial_laws(initial, scheme=scheme_of(law)), grouping=grouping)
 
 
 def _layered_null(initial: Mapping[str, Tensor], grouping: Grouping, counts: Sequence[Sequence[int]]) -> Flow:

@@ -1,6 +1,7 @@
 """Iterative magnitude pruning as a flow: what it does to groups of weights, and which tickets are of a kind.
 
 [Redman2022] W. Redman et al., "Universality of winning tickets: a renormalization group perspective", ICML 2022.
+[Frankle2020] J. Frankle et al., "Linear mode connectivity and the lottery ticket hypothesis", ICML 2020.
 """
 
 from ._anomalous import Anomalous, anomalous
@@ -14,11 +15,14 @@ from ._flow import Flow, flow_of
 from ._foreign import ForeignLevels, read_levels
 from ._groups import Grouping, Groups, by_block, by_layer, by_part, by_pattern
 from ._identity import LocalExponents, local_exponents
+from ._initial_laws import initial_laws
 from ._intervention import ImpStep, Responses, intervention_operator, responses
+from ._markov import MarkovDefect, markov_defect
 from ._matching import energy_test, matching_distance, profile
 from ._moves import Moves, last_magnitudes, moved_masks
-from ._null import deviations, empirical_null, gaussian_null
+from ._null import deviations, empirical_null, expected_null, gaussian_null
 from ._operator import Operator, Spectrum
+from ._region import LinearRegion, linear_region
 from ._report import FlowReport, flow_report
 from ._trajectory import ensemble_operator, trajectory_operator
 from ._universality import Universality, universality
@@ -36,7 +40,9 @@ __all__ = [
     "Grouping",
     "Groups",
     "ImpStep",
+    "LinearRegion",
     "LocalExponents",
+    "MarkovDefect",
     "Moves",
     "Observable",
     "Operator",
@@ -61,14 +67,18 @@ __all__ = [
     "energy_test",
     "ensemble_operator",
     "equivalence",
+    "expected_null",
     "flow_of",
     "flow_report",
     "gaussian_null",
+    "initial_laws",
     "intervention_operator",
     "last_magnitudes",
+    "linear_region",
     "local_exponents",
     "log_ratios",
     "magnitudes",
+    "markov_defect",
     "matching_distance",
     "moved_masks",
     "profile",

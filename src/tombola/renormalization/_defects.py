@@ -14,7 +14,7 @@ LIMIT = 0.1  # of densities; beyond it steps are too large to compose
 MARKOV = (
     "Compared are densities of groups alone. That the next level follows from this one is exact for masks, rewind "
     "weights and noise together, since training begins anew from the rewind weights; densities of groups are a shadow "
-    "of that, and whether they alone decide what comes next is not measured here."
+    "of that; whether they alone decide what comes next is another question, see `markov_defect`."
 )
 
 

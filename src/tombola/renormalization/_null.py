@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
-from tombola.random_source import Normal, Scheme
+from tombola.random_source import Normal, Scheme, Uniform
 
 from ._flow import Flow
 from ._groups import Grouping, by_layer
@@ -42,6 +42,56 @@ def deviations(parameters: Mapping[str, Tensor], *, scheme: Scheme | None = None
     return found
 
 
+def expected_null(
+    kept: Sequence[int] | Sequence[float] | np.ndarray,
+    sizes: Mapping[str, int],
+    laws: Mapping[str, Normal | Uniform],
+    *,
+    grouping: Grouping = by_layer,
+) -> Flow:
+    """The expected flow of random weights, pruned by magnitude with one threshold `t` for all, in closed form.
+
+    The threshold solves `sum_i N_i d_i = kept`. Of normal weights with standard deviation `s_i` remain
+    `d_i = erfc(t / (s_i sqrt 2))` and `S_i = N_i s_i sqrt(2 / pi) exp(-t^2 / (2 s_i^2))`; of uniform ones up to `h_i`
+    `d_i = 1 - t / h_i` and `S_i = N_i (h_i^2 - t^2) / (2 h_i)`, nothing where `t >= h_i`. Rewound and pretrained
+    weights want `empirical_null`. Cost: O(levels x parameters).
+
+    Args:
+        kept: numbers of weights at each level, `flow.kept` of the run that it is compared with.
+        sizes: weights of each parameter.
+        laws: of each parameter's weights, as `initial_laws` gives them.
+        grouping: as in the run.
+
+    Returns:
+        A flow whose counts are expected ones, so no integers.
+
+    Raises:
+        ValueError: if the parameters differ, or a level keeps nothing or more than all.
+
+    Example:
+        >>> from tombola.random_source import Uniform
+        >>> null = expected_null([2000, 1000], {"a": 1000, "b": 1000}, {"a": Uniform(1.0), "b": Uniform(0.5)})
+        >>> null.densities.round(3).tolist()
+        [[1.0, 1.0], [0.667, 0.333]]
+    """
+    if set(sizes) != set(laws):
+        raise ValueError("sizes and laws are of the same parameters")
+    numbers = np.array(list(sizes.values()), float)
+    wanted = np.asarray(kept, dtype=float)
+    if wanted.min() <= 0 or wanted.max() > numbers.sum():
+        raise ValueError(f"levels keep from 1 to {numbers.sum():.0f} weights, got {wanted.min():g} to {wanted.max():g}")
+    scales = np.array([laws[name].parameters[0] for name in sizes])
+    is_uniform = np.array([isinstance(laws[name], Uniform) for name in sizes])
+    low, high = np.zeros_like(wanted), np.full_like(wanted, 40 * scales.max())
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        many = (numbers * _moments(middle, scales, is_uniform)[0]).sum(axis=1) >= wanted
+        low, high = np.where(many, middle, low), np.where(many, high, middle)
+    threshold = np.where(wanted < numbers.sum(), low, 0.0)
+    counts, magnitudes, squares = numbers * _moments(threshold, scales, is_uniform)
+    return _grouped(list(sizes), numbers, counts, magnitudes, squares, grouping)
+
+
 def gaussian_null(
     kept: Sequence[int] | Sequence[float] | np.ndarray,
     sizes: Mapping[str, int],
@@ -49,11 +99,7 @@ def gaussian_null(
     *,
     grouping: Grouping = by_layer,
 ) -> Flow:
-    """The expected flow of normal weights, pruned by magnitude with one threshold for all, in closed form.
-
-    The threshold solves `sum_i N_i erfc(t / (s_i sqrt 2)) = kept`; then `d_i = erfc(t / (s_i sqrt 2))` and
-    `S_i = N_i s_i sqrt(2 / pi) exp(-t^2 / (2 s_i^2))`. Networks of other laws, such as torch's own uniform one, and
-    rewound or pretrained ones want `empirical_null`.
+    """`expected_null` of normal weights, from their standard deviations.
 
     Args:
         kept: numbers of weights at each level, `flow.kept` of the run that it is compared with.
@@ -72,25 +118,9 @@ def gaussian_null(
         >>> null.densities.round(3).tolist()
         [[1.0, 1.0], [0.644, 0.356]]
     """
-    from scipy.special import erfc
-
     if set(sizes) != set(deviations) or min(deviations.values(), default=0.0) <= 0:
         raise ValueError("sizes and deviations are of the same parameters, deviations above 0")
-    names = list(sizes)
-    numbers, scales = np.array([sizes[name] for name in names], float), np.array([deviations[name] for name in names])
-    wanted = np.asarray(kept, dtype=float)
-    if wanted.min() <= 0 or wanted.max() > numbers.sum():
-        raise ValueError(f"levels keep from 1 to {numbers.sum():.0f} weights, got {wanted.min():g} to {wanted.max():g}")
-    low, high = np.zeros_like(wanted), np.full_like(wanted, 40 * scales.max())
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        many = (numbers * erfc(middle[:, None] / (scales * 2**0.5))).sum(axis=1) >= wanted
-        low, high = np.where(many, middle, low), np.where(many, high, middle)
-    x = np.where(wanted < numbers.sum(), low, 0.0)[:, None] / (scales * 2**0.5)
-    density = np.exp(-(x**2)) / np.pi**0.5
-    counts = numbers * erfc(x)
-    squares = numbers * scales**2 * (erfc(x) + 2 * x * density)
-    return _grouped(names, numbers, counts, numbers * scales * 2**0.5 * density, squares, grouping)
+    return expected_null(kept, sizes, {name: Normal(deviations[name]) for name in sizes}, grouping=grouping)
 
 
 def empirical_null(
@@ -130,6 +160,24 @@ def empirical_null(
     counts, magnitudes, squares = map(np.array, tables)
     numbers = np.array([len(part) for part in flat])
     return _grouped(names, numbers, counts.round().astype(np.int64), magnitudes, squares, grouping)
+
+
+def _moments(thresholds: np.ndarray, sizes: np.ndarray, is_uniform: np.ndarray) -> np.ndarray:
+    """`(3, levels, parameters)`, means of `|w|^k` for k = 0, 1, 2, with what lies below the thresholds taken as 0.
+
+    Args:
+        thresholds: `(levels,)`.
+        sizes: `(parameters,)`, half widths of uniform laws and standard deviations of normal ones.
+        is_uniform: `(parameters,)` bool.
+    """
+    from scipy.special import erfc
+
+    x = thresholds[:, None] / (sizes * 2**0.5)
+    density = np.exp(-(x**2)) / np.pi**0.5
+    normal = [erfc(x), sizes * 2**0.5 * density, sizes**2 * (erfc(x) + 2 * x * density)]
+    part = np.minimum(thresholds[:, None] / sizes, 1.0)
+    uniform = [1 - part, sizes * (1 - part**2) / 2, sizes**2 * (1 - part**3) / 3]
+    return np.where(is_uniform, uniform, normal)
 
 
 def _grouped(

@@ -12,6 +12,8 @@ from ._anomalous import Anomalous, anomalous
 from ._exponents import Exponents, Rate, at, drift, slope
 from ._flow import Flow
 from ._identity import local_exponents
+from ._markov import MarkovDefect, markov_defect
+from ._region import LinearRegion
 from ._window import Window
 
 
@@ -23,13 +25,17 @@ class FlowReport:
         exponents: drifts.
         anomalous: what training adds to them; None without a null flow.
         identity_residual: the largest modulus of `sum_i p_i c^y_i - c` over all steps of all runs.
+        markov: whether the level before says more of the next than this one; its refusals are its own.
         refusals: in words, each once.
+        region: whether exponents are more than descriptions, if `linear_region` was asked; else None.
     """
 
     exponents: Exponents
     anomalous: Anomalous | None
     identity_residual: float | None
+    markov: MarkovDefect
     refusals: tuple[str, ...]
+    region: LinearRegion | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain data, None where there is no number."""
@@ -45,6 +51,8 @@ class FlowReport:
             "null": None if found is None else {name: at(null, i) for i, name in enumerate(groups)},
             "anomalous": None if found is None else found.to_json(),
             "task_signal": signal,
+            "markov": self.markov.to_json(),
+            "region": None if self.region is None else self.region.to_json(),
             "window": self.exponents.window.to_json(),
             "refusals": list(self.refusals),
         }
@@ -59,7 +67,7 @@ def flow_report(
     estimator: Rate = slope,
     factor: float | None = None,
 ) -> FlowReport:
-    """Exponents of runs, what training adds to those of untrained weights, and whether the books balance.
+    """Exponents of runs, what training adds to those of untrained weights, memory, and whether the books balance.
 
     Args:
         flows: one for each seed.
@@ -88,4 +96,5 @@ def flow_report(
         *(found.refusals if found else ()),
         *(line for step in steps for line in step.refusals),
     ]
-    return FlowReport(exponents, found, residual, tuple(dict.fromkeys(said)))
+    memory = markov_defect(flows, window=exponents.window, confidence=confidence)
+    return FlowReport(exponents, found, residual, memory, tuple(dict.fromkeys(said)))

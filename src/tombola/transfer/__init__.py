@@ -1,4 +1,4 @@
-"""Tickets of one task, initialisation, optimiser or depth on another: how, how well, and whether it can be foretold.
+"""Tickets of one task, initialisation, optimiser or size on another: how, how well, and whether it can be foretold.
 
 What is carried over is a network with masks; any training loop goes on from there, so that another optimiser is
 another `Trainer`, and another initialisation another fresh network.
@@ -18,6 +18,7 @@ from ._carry import masks_and_weights as masks_and_weights
 from ._carry import masks_only as masks_only
 from ._carry import random_control as random_control
 from ._elastic import elastic as elastic
+from ._elastic_width import elastic_width as elastic_width
 from ._input_skew import input_skew as input_skew
 from ._predict import Prediction as Prediction
 from ._predict import predict_transfer as predict_transfer

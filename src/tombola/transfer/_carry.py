@@ -162,7 +162,7 @@ def _redrawn(model: nn.Module, masks: Masks, fresh: nn.Module, output: str | Non
         shapes = f"{tuple(ours[wrong[0]].shape)} and {tuple(theirs[wrong[0]].shape)}"
         raise ValueError(
             f"{wrong[0]!r} has the shapes {shapes}; only the output layer, {layer!r}, may differ. Networks of other "
-            "depths want `elastic`; other widths or inputs are not offered"
+            "depths want `elastic`, of other widths `elastic_width`; other inputs are not offered"
         )
     return new
 

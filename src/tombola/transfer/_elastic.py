@@ -45,8 +45,8 @@ def elastic(
             `"layer{stage}.{block}."`.
 
     Raises:
-        ValueError: if the networks differ in more than the number of blocks in each stage. Other widths are not
-            offered: [Chen2021] copies blocks, and has no rule for channels.
+        ValueError: if the networks differ in more than the number of blocks in each stage. For other widths there is
+            `elastic_width`; [Chen2021] copies blocks, and has no rule for channels.
 
     Example:
         >>> import torch
@@ -100,8 +100,8 @@ def _check_shapes(origins: dict[str, str], values: dict[str, Tensor], wanted: di
         if values[origin].shape != wanted[name].shape:
             shapes = f"{tuple(values[origin].shape)} and {tuple(wanted[name].shape)}"
             raise ValueError(
-                f"{origin!r} and {name!r} have the shapes {shapes}; only depths may differ. Other widths are not "
-                "offered; for another number of classes carry the result over with `masks_and_weights`"
+                f"{origin!r} and {name!r} have the shapes {shapes}; only depths may differ. For other widths "
+                "there is `elastic_width`; for another number of classes carry the result over with `masks_and_weights`"
             )
 
 
