@@ -92,6 +92,29 @@ def test_never_slower(name, density, report):
     assert SMOKE or min(one.high for one in found) >= 0.97
 
 
+@pytest.mark.filterwarnings("ignore:.*stays as it is")
+def test_a_transformer(report):
+    """A random BERT, which torch.fx cannot trace: layers are replaced where they stand."""
+    transformers = pytest.importorskip("transformers")
+    generator = torch.Generator().manual_seed(0)
+    sizes = {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 1024}
+    net = transformers.BertForSequenceClassification(transformers.BertConfig(vocab_size=1000, **sizes)).eval()
+    linear = [name for name, value in net.named_parameters() if value.ndim == 2 and "embedding" not in name]
+    masks = {name: torch.rand(net.get_parameter(name).shape, generator=generator) < 0.05 for name in linear}
+    texts = torch.randint(0, 1000, (8, 64), generator=generator)
+    batches = [1] if SMOKE else [1, 8]
+    with torch_threads(1), torch.no_grad():
+        deployed = compile(net, masks, texts, batches=batches)
+        bake_(net, masks)
+        torch.testing.assert_close(deployed(texts).logits, net(texts).logits, rtol=0, atol=1e-5)
+        for batch in batches:
+            x = texts[:batch]
+            one, other = turns([partial(net, x), partial(deployed, x)], rounds=ROUNDS, seconds=SECONDS)
+            found = Interval.of([first / second for first, second in zip(one, other, strict=True)])
+            report(batch=batch, median=found.median, lower=found.low, upper=found.high)
+            assert SMOKE or found.high >= 0.97
+
+
 class Csr(nn.Module):
     """torch's compressed rows, 32-bit indices, which its MKL path takes."""
 

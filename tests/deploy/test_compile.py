@@ -211,22 +211,46 @@ def test_a_program_of_the_form_for_the_largest_batches(said):
 
 
 class Untraceable(nn.Module):
+    """A forward that depends on its inputs; one layer is called twice, one is read by a module of torch's own."""
+
     def __init__(self):
         super().__init__()
-        self.fc = nn.Linear(4, 3)
+        self.inner = nn.Sequential(nn.Linear(8, 8), nn.ReLU())
+        self.conv = nn.Conv1d(1, 1, 1)
+        self.image = nn.Conv2d(1, 1, 3, padding=1)
+        self.twice = nn.Linear(8, 8)
+        self.layer = nn.TransformerEncoderLayer(8, 2, 8, batch_first=True)
+        self.tied = nn.Linear(8, 8)
+        self.other = nn.Linear(8, 8)
+        self.other.weight = self.tied.weight
 
     def forward(self, x):
-        return self.fc(x) if x.sum() > 0 else -self.fc(x)
+        x = self.inner(x) if x.sum() > 0 else -self.inner(x)
+        x = self.image(x[:, None, None])[:, 0]
+        x = self.layer(self.twice(self.twice(x)))[:, 0]
+        return self.tied(x) + self.other(self.conv(x[:, None])[:, 0])
 
 
-def test_what_cannot_be_traced_runs_masked():
-    net = Untraceable()
-    masks = {"fc.weight": torch.rand(3, 4, generator=torch.Generator().manual_seed(0)) < 0.3}
+def test_layers_of_what_cannot_be_traced_are_replaced_where_they_stand(monkeypatch, said):
+    said(3.0, 2.0, 1.0)
+    monkeypatch.setattr(_compile, "_rounds", lambda networks, _: [[2.0 - k] * 6 for k in range(len(networks))])
+    generator = torch.Generator().manual_seed(0)
+    net = Untraceable().eval()
+    masks = {
+        name: torch.rand(value.shape, generator=generator) < 0.3
+        for name, value in net.named_parameters()
+        if value.ndim > 1
+    }
     with pytest.warns(UserWarning, match="the model stays as it is"):
-        deployed = compile(net, masks, torch.ones(1, 4), batches=[2])
-    assert ([speed.form for speed in deployed.speeds], deployed.layouts) == (["masked"], ())
-    with torch.no_grad():
-        assert deployed(-torch.ones(2, 4)).equal(answers(net, masks, -torch.ones(2, 4)))
+        deployed = compile(net, masks, torch.ones(1, 8), batches=[2])
+    assert [speed.form for speed in deployed.speeds] == ["sparse"]
+    assert [layout.layer for layout in deployed.layouts] == ["inner.0", "image"]
+    for x in (torch.ones(2, 8), -torch.ones(5, 8)):
+        with torch.no_grad():
+            agree(deployed(x), answers(net, masks, x))
+    with pytest.warns(UserWarning, match="the model stays as it is"):
+        again = compile(net, masks, torch.ones(1, 8), measured=deployed.to_json())
+    assert str(again) == str(deployed)
 
 
 def test_the_model_stays_as_it_is():

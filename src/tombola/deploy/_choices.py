@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
-from ._compact import shared_modules
 from ._sites import Chain, Site, chains, replaced, sparse
 from ._turns import Interval, turns
 
@@ -45,16 +44,21 @@ class Choices:
         module: at evaluation, pruned weights at zero.
     """
 
-    def __init__(self, module: fx.GraphModule) -> None:
+    def __init__(self, module: nn.Module) -> None:
         self.module = module
-        self.chains = chains(module, shared_modules(module))
+        self.chains = chains(module)
         self.layers: dict[Chain, nn.Module] = {}
         self.networks: dict[tuple[Chain, ...], nn.Module] = {(): module}
 
     def measured(self, inputs: Tensor) -> list[Layout]:
         """How each layer that could be sparse runs fastest on what these inputs become in front of it."""
         taken = self._taken(inputs)
-        return [layout for chain in self.chains for layout in self._layouts(chain, taken)]
+        return [
+            Layout(site.name, tuple(site.layer.weight.shape), site.kept, len(inputs), *times, chosen=chosen)
+            for chain in self.chains
+            if chain[0] in taken
+            for site, times, chosen in self._fastest(chain, taken)
+        ]
 
     def network(self, layouts: Iterable[Layout], inputs: Tensor) -> nn.Module:
         """The network with these layouts, which are of one size of batches.
@@ -62,12 +66,12 @@ class Choices:
         Raises:
             ValueError: if they are of another network.
         """
-        chosen, taken = {layout.layer: layout.chosen for layout in layouts}, self._taken(inputs)
-        shapes = {layout.layer: layout.shape for layout in layouts}
-        if shapes != {site.name: tuple(site.layer.weight.shape) for chain in self.chains for site in chain}:
-            raise ValueError(f"what was measured is of another network, whose layers are {shapes}")
+        taken, chosen = self._taken(inputs), {layout.layer: layout.chosen for layout in layouts}
+        sites = [site for chain in self.chains if chain[0] in taken for site in chain]
+        if list(chosen) != [site.name for site in sites]:
+            raise ValueError(f"what was measured is of another network, with the layers {', '.join(chosen)}")
         parts: list[Chain] = []
-        for site in (site for chain in self.chains for site in chain):
+        for site in sites:
             if chosen[site.name] == "sparse":
                 parts.append((site,))
             elif chosen[site.name] == "joined":
@@ -78,21 +82,23 @@ class Choices:
         return self.networks[tuple(parts)]
 
     def _taken(self, inputs: Tensor) -> dict[Site, Tensor]:
-        """What goes into each layer."""
-        taken: dict[Site, Tensor] = {}
+        """What goes into each layer, of those that are called once, with one tensor."""
+        calls: dict[Site, list[tuple[object, ...]]] = {site: [] for chain in self.chains for site in chain}
 
-        def keeping(site: Site) -> Callable[[nn.Module, tuple[Tensor]], None]:
-            return lambda _, given: taken.__setitem__(site, given[0])
+        def noting(site: Site) -> Callable[[nn.Module, tuple[object, ...]], None]:
+            return lambda _, given: calls[site].append(given)
 
-        hooks = [site.layer.register_forward_pre_hook(keeping(site)) for chain in self.chains for site in chain]
+        hooks = [site.layer.register_forward_pre_hook(noting(site)) for site in calls]
         try:
             self.module(inputs)
         finally:
             for hook in hooks:
                 hook.remove()
-        return taken
+        once = {site: found[0][0] for site, found in calls.items() if [len(given) for given in found] == [1]}
+        return {site: x for site, x in once.items() if isinstance(x, Tensor)}
 
-    def _layouts(self, chain: Chain, taken: dict[Site, Tensor]) -> list[Layout]:
+    def _fastest(self, chain: Chain, taken: dict[Site, Tensor]) -> list[tuple[Site, tuple[float, float], str]]:
+        """Of each layer its times, dense and sparse, and what is chosen."""
         times = {site: self._times(site, taken[site]) for site in chain}
         parts = [tuple(run) for faster, run in groupby(chain, lambda site: times[site][1] < times[site][0]) if faster]
         if len(chain) > 1:
@@ -100,11 +106,7 @@ class Choices:
             if together < sum(min(times[site]) for site in chain):
                 parts = [chain]
         chosen = {site: "joined" if place else "sparse" for part in parts for place, site in enumerate(part)}
-        shapes = {site: tuple(site.layer.weight.shape) for site in chain}
-        return [
-            Layout(site.name, shapes[site], site.kept, len(taken[site]), *times[site], chosen.get(site, "dense"))
-            for site in chain
-        ]
+        return [(site, times[site], chosen.get(site, "dense")) for site in chain]
 
     def _times(self, site: Site, x: Tensor) -> tuple[float, float]:
         """Milliseconds, dense and sparse."""

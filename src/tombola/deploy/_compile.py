@@ -91,8 +91,9 @@ def compile(
     convolutions with half of their weights or fewer are then timed as they are and with kept weights alone, in as many
     threads as torch has now; sparse layers use one. Linear layers one behind the other, of any density, become one call
     where that is faster. Last whole networks are timed, and the fastest once more next to the masked one: where the
-    interval of their ratio begins at 1 or below, the masked one runs. For inference in float32 on CPUs; elsewhere only
-    compaction is left, and of what torch.fx cannot trace nothing but the mask.
+    interval of their ratio begins at 1 or below, the masked one runs. In a network that torch.fx cannot trace layers
+    are replaced where they stand, if they are called once. For inference in float32 on CPUs; elsewhere only compaction
+    is left.
 
     Exact up to float32 rounding; speeds are measured, on this machine and at this moment. Cost: a few seconds of
     measuring, and some more to compile kernels when they are first used.
@@ -128,24 +129,24 @@ def compile(
     bake_(masked, masks)
     forms, layouts, speeds = dict[int, nn.Module](), list[Layout](), list[Speed]()
     with torch.no_grad():
-        compacted = _compacted(model, masks, masked, example)
-        choices = None if compacted is None else Choices(compacted)
+        choices = Choices(_compacted(model, masks, masked, example))
         for batch in sizes:
-            inputs, made = _inputs(example, batch), dict[str, nn.Module](masked=masked)
-            if choices is not None:
-                own = choices.measured(inputs) if measured is None else _known(measured, batch)
-                made |= {"compacted": choices.module, "sparse": choices.network(own, inputs)}
-                layouts += own
+            inputs = _inputs(example, batch)
+            own = choices.measured(inputs) if measured is None else _known(measured, batch)
+            made = {"masked": masked, "compacted": choices.module, "sparse": choices.network(own, inputs)}
+            if choices.module is masked:
+                del made["compacted"]
+            layouts += own
             speeds.append(_fastest(made, inputs) if known is None else known[batch])
             forms[batch] = made[speeds[-1].form]
     return Deployed(_merged(forms), layouts, speeds)
 
 
-def _compacted(model: nn.Module, masks: Masks, masked: nn.Module, example: Tensor) -> fx.GraphModule | None:
-    """The network without dead channels and normalisation; None if it has no graph."""
+def _compacted(model: nn.Module, masks: Masks, masked: nn.Module, example: Tensor) -> nn.Module:
+    """The network without dead channels and normalisation; if it has no graph, the masked one."""
     found = compact(model, masks, example)
     if not isinstance(found, fx.GraphModule):
-        return None
+        return masked
     fold_(found, shared_modules(found))
     check_agrees(masked, found, example)
     return found
@@ -167,7 +168,7 @@ def _known(measured: Mapping[str, Any], batch: int) -> list[Layout]:
 def _fastest(made: Mapping[str, nn.Module], inputs: Tensor) -> Speed:
     """The form that is fastest in a first measurement, if a second leaves no doubt that the masked one is slower."""
     first = dict(zip(made, _rounds(list(made.values()), inputs), strict=True))
-    form = min(made, key=lambda one: Interval.of(first[one]).median)
+    form = min(made, key=lambda one: Interval.of(first[one]).median)  # the first of those that are the same
     masked, chosen = _rounds([made["masked"], made[form]], inputs)
     ratio = _ratio(masked, chosen)
     if ratio.low <= 1:

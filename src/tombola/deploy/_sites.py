@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,8 +11,10 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
+from ._compact import shared_modules
 from ._sparse_layers import SparseChain, SparseConv2d
 
+CONTAINERS = {nn.Sequential, nn.ModuleList, nn.ModuleDict}
 RELUS = {functional.relu, torch.relu, "relu"}
 DENSEST = 0.5  # with more of its weights kept no layer is tried, but in one with others
 
@@ -22,14 +26,19 @@ class Site:
     Attributes:
         name: of the layer.
         layer: with zeros for pruned weights.
-        node: of the layer.
+        node: of the layer; None in a network without a graph, and then nothing is known of what is around it.
         last: of the ReLU, or of the layer.
     """
 
     name: str
     layer: nn.Linear | nn.Conv2d
-    node: fx.Node
-    last: fx.Node
+    node: fx.Node | None = None
+    last: fx.Node | None = None
+
+    @property
+    def nodes(self) -> list[fx.Node]:
+        """One or two, or none."""
+        return [node for node in dict.fromkeys((self.node, self.last)) if node is not None]
 
     @property
     def positive(self) -> bool:
@@ -49,9 +58,8 @@ class Site:
     @property
     def flattening(self) -> fx.Node | None:
         """A node that flattens what only this layer takes."""
-        before = self.node.all_input_nodes[0]
-        found = isinstance(self.layer, nn.Linear) and len(before.users) == 1 and _flattens(before)
-        return before if found else None
+        before = self.node.all_input_nodes[0] if self.node is not None and isinstance(self.layer, nn.Linear) else None
+        return before if before is not None and len(before.users) == 1 and _flattens(before) else None
 
     def dense(self, x: Tensor) -> Tensor:
         """What the layer and its ReLU make of inputs."""
@@ -62,33 +70,38 @@ class Site:
 Chain = tuple[Site, ...]  # linear layers one behind the other, or one convolution
 
 
-def chains(module: fx.GraphModule, shared: set[str]) -> list[Chain]:
-    """The layers that can be replaced, those that can be one in one.
+def chains(module: nn.Module) -> list[Chain]:
+    """The layers that can be replaced, in a graph those together that can be one.
 
     Args:
         module: at evaluation.
-        shared: paths of modules that something else uses too.
     """
+    if isinstance(module, fx.GraphModule):
+        found = _chains_of_graph(module, shared_modules(module))
+    else:
+        found = _chains_of_modules(module)
+    return [chain for chain in found if any(site.is_thin for site in chain)]
+
+
+def _chains_of_graph(module: fx.GraphModule, shared: set[str]) -> list[Chain]:
     modules: dict[str, nn.Module] = dict(module.named_modules())
     found: list[Chain] = []
     ends: dict[fx.Node, int] = {}  # where the chain is that ends with a node
     for node in module.graph.nodes:
         path = str(node.target)
-        if node.op != "call_module" or path in shared or not _is_replaceable(modules[path]):
+        if node.op != "call_module" or path in shared or (layer := _replaceable(modules[path])) is None:
             continue
-        layer = modules[path]
-        assert isinstance(layer, nn.Linear | nn.Conv2d)
-        site = Site(path, layer, node, _last(node, modules))
-        before = node.args[0]
-        if isinstance(site.layer, nn.Linear) and before in ends and len(before.users) == 1:
+        last, before = _last(node, modules), node.args[0]
+        site = Site(path, layer, node, last)
+        if isinstance(layer, nn.Linear) and before in ends and len(before.users) == 1:
             at = ends.pop(before)
             found[at] = (*found[at], site)
         else:
             at = len(found)
             found.append((site,))
-        if isinstance(site.layer, nn.Linear):
-            ends[site.last] = at
-    return [chain for chain in found if any(site.is_thin for site in chain)]
+        if isinstance(layer, nn.Linear):
+            ends[last] = at
+    return found
 
 
 def sparse(chain: Chain, size: Sequence[int]) -> nn.Module:
@@ -105,18 +118,22 @@ def sparse(chain: Chain, size: Sequence[int]) -> nn.Module:
     return SparseChain(layers, positive, flat=first.flattening is not None)
 
 
-def replaced(module: fx.GraphModule, layers: Iterable[tuple[Chain, nn.Module]]) -> nn.Module:
-    """The network with other layers in place of chains, by the name of the first; all others are the same modules.
+def replaced(module: nn.Module, layers: Iterable[tuple[Chain, nn.Module]]) -> nn.Module:
+    """The network with other layers in place of chains, by the name of the first; if nothing else is left, the layer.
 
-    If nothing else is left, the other layer.
+    Of a graph all others are the same modules, of a network without one copies.
     """
+    if not isinstance(module, fx.GraphModule):
+        found = copy.deepcopy(module)
+        for (site,), layer in layers:
+            found.set_submodule(site.name, layer)
+        return found
     graph, copies = fx.Graph(), dict[fx.Node, fx.Node]()
     graph.output(graph.graph_copy(module.graph, copies))
     found = fx.GraphModule(module, graph, type(module).__name__)
     for chain, layer in layers:
         flattening = [chain[0].flattening] if chain[0].flattening else []
-        inside = [*flattening, *(node for site in chain for node in dict.fromkeys((site.node, site.last)))]
-        nodes = [copies[node] for node in inside]
+        nodes = [copies[node] for node in [*flattening, *(node for site in chain for node in site.nodes)]]
         with graph.inserting_before(nodes[0]):
             made = graph.call_module(chain[0].name, nodes[0].args[:1])
         nodes[-1].replace_all_uses_with(made)
@@ -130,17 +147,37 @@ def replaced(module: fx.GraphModule, layers: Iterable[tuple[Chain, nn.Module]]) 
     return found
 
 
-def _is_replaceable(module: nn.Module) -> bool:
-    """Whether there is a sparse layer for a module, which might be faster."""
-    if type(module) is nn.Conv2d:
-        fits = module.groups == 1 and module.padding_mode == "zeros" and not isinstance(module.padding, str)
-    else:
-        fits = type(module) is nn.Linear
-    if not fits or module._forward_hooks or module._forward_pre_hooks or nn.utils.parametrize.is_parametrized(module):
-        return False
+def _replaceable(module: nn.Module) -> nn.Linear | nn.Conv2d | None:
+    """The module, if there is a sparse layer for it."""
+    if type(module) not in {nn.Linear, nn.Conv2d} or module._forward_hooks or module._forward_pre_hooks:
+        return None
+    assert isinstance(module, nn.Linear | nn.Conv2d)
     weight = module.weight
-    assert isinstance(weight, Tensor)
-    return weight.dtype == torch.float32 and weight.device.type == "cpu" and bool(weight.isfinite().all())
+    if weight.dtype != torch.float32 or weight.device.type != "cpu" or not weight.isfinite().all():
+        return None
+    return module if isinstance(module, nn.Linear) or _is_plain(module) else None
+
+
+def _is_plain(layer: nn.Conv2d) -> bool:
+    return layer.groups == 1 and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+
+
+def _chains_of_modules(module: nn.Module) -> list[Chain]:
+    """Layers whose weights no other module has, or may read: some of torch's own do, as those for attention."""
+    owners = Counter(id(value) for one in module.modules() for value in one._parameters.values())
+    found: list[Chain] = []
+    for path, one in module.named_modules():
+        around = [type(module.get_submodule(path[:end])) for end in _ends(path)]
+        foreign = any(kind.__module__.startswith("torch.nn") and kind not in CONTAINERS for kind in around)
+        layer = None if foreign else _replaceable(one)
+        if layer is not None and owners[id(layer.weight)] == 1:
+            found.append((Site(path, layer),))
+    return found
+
+
+def _ends(path: str) -> list[int]:
+    """Where the paths of the modules end that a module is in, the outermost first."""
+    return [0, *(place for place, letter in enumerate(path) if letter == ".")] if path else []
 
 
 def _flattens(node: fx.Node) -> bool:
