@@ -17,7 +17,7 @@ from tests.problems.tickets import MASKED, STRONG, ticket_of
 
 from tombola import load
 from tombola.errors import TicketFileError
-from tombola.ticket import Ticket, _file, unpack
+from tombola.ticket import Ticket, _entropy, _file, content_sha256, pack, read_container, unpack, write_container
 
 EVERY = [*STRONG, *MASKED]
 every_ticket = pytest.mark.parametrize("name", EVERY)
@@ -82,9 +82,35 @@ def test_a_mask_is_coded_where_that_is_smaller(tmp_path):
         Ticket.from_masks(layer, {"weight": masks[density]}).save(tmp_path / str(density))
         assert load(tmp_path / str(density)).masks()["weight"].equal(masks[density])
     coded, plain = (safetensors.numpy.load_file(tmp_path / str(density)) for density in masks)
-    assert {key.split("/")[-1] for key in coded} == {"words", "lengths", "levels", "weight"}
-    assert {key.split("/")[-1] for key in plain} == {"bits", "weight"}
-    assert sum(coded[f"mask/weight/{part}"].nbytes for part in ("words", "lengths", "levels")) < 0.2 * 25_000
+    assert set(coded) == {"mask/weight/coded", "value/weight"}
+    assert set(plain) == {"mask/weight/bits", "value/weight"}
+    assert coded["mask/weight/coded"].nbytes < 0.15 * 25_000
+
+
+def test_a_mask_that_was_coded_by_rows_is_read(tmp_path):
+    """As every coded mask was at first."""
+    mask = torch.zeros(100, 2000, dtype=torch.bool)
+    mask[:, ::20] = True
+    Ticket.from_masks(torch.nn.Linear(2000, 100, bias=False), {"weight": mask}).save(tmp_path / "t")
+    metadata, arrays = read_container(tmp_path / "t")
+    by_rows = _entropy._encode_rows(pack(mask.numpy()), mask.sum(1).numpy())
+    arrays |= {f"mask/weight/{part}": array for part, array in by_rows.items()}
+    del arrays["mask/weight/coded"]
+    with open(tmp_path / "old", "wb") as file:
+        write_container(file, arrays, {**metadata, "sha256": content_sha256(metadata["ticket"], arrays)})
+    assert load(tmp_path / "old").masks()["weight"].equal(mask)
+    load(tmp_path / "old").save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "t").read_bytes()
+
+
+def test_a_mask_that_keeps_all_takes_next_to_nothing(tmp_path):
+    """Of a bias and of a matrix, next to bits of 1,000 and of 12,500 bytes."""
+    Ticket.from_masks(torch.nn.Linear(100, 1000), {}).save(tmp_path / "t")
+    arrays = safetensors.numpy.load_file(tmp_path / "t")
+    assert {name: array.nbytes for name, array in arrays.items() if name.startswith("mask/")} == {
+        "mask/weight/coded": 52,
+        "mask/bias/coded": 12,
+    }
 
 
 def outcome(path):

@@ -91,7 +91,7 @@ ENTRIES = [
     ("tensors|0|columns", 3, "lie in -1 .. 2"),
     ("tensors|0|columns", 7, "does not take the 6 inputs"),
     ("tensors|0|columns", 6.0, "wanted an integer"),
-    ("tensors|1|columns", 9, "9 columns take 2 bytes"),
+    ("tensors|1|columns", 9, "encoder wrote"),
     ("tensors|2|columns", 2, "beyond the last column|does not take so few bytes|encoder wrote|2 columns take"),
     ("tensors|2|columns", 8, "8 units for 5 of its target|does not take so few bytes|encoder wrote"),
     ("tensors|0|name", "fc2.in", "has the parts"),
@@ -242,21 +242,35 @@ def copies_of_hidden_units(record, arrays):
     arrays["copies/0"] = np.zeros(len(arrays["mask/fc1.in/owner"]), np.int32)
 
 
+def take(arrays, mask):
+    """Takes the parts of a mask away, whichever it has."""
+    for name in [name for name in arrays if name.rpartition("/")[0] == mask]:
+        del arrays[name]
+
+
 def both_sides_owned(record, arrays):
-    for part in ("bits", "words", "lengths", "levels"):
-        arrays.pop(f"mask/fc1.out/{part}", None)
+    take(arrays, "mask/fc1.out")
     arrays["mask/fc1.out/owner"] = np.zeros(len(arrays["mask/fc1.in/owner"]), np.int32)
 
 
 def a_huge_mask_that_keeps_nothing(record, arrays):
     """Rows of level 0 take one byte each in the file, and as many as their columns in memory."""
-    for part in ("bits", "words", "lengths", "levels"):
-        arrays.pop(f"mask/fc2.out/{part}", None)
+    take(arrays, "mask/fc2.out")
     rows = len(arrays["mask/fc2.in/owner"])
     arrays["mask/fc2.out/words"], arrays["mask/fc2.out/lengths"] = np.zeros(0, np.uint32), np.zeros(1, np.int64)
     arrays["mask/fc2.out/levels"] = np.zeros(rows, np.uint8)
     record["tensors"][5]["columns"] = 2**31 - 1
     record["record"]["target"]["layers"][1]["shape"][0] = 2**31 - 1
+
+
+def a_huge_mask_of_one_density(record, arrays):
+    """All of its rows and columns take two numbers in the file."""
+    take(arrays, "mask/fc1.in.bias")
+    arrays["mask/fc1.in.bias/coded"] = np.array([2**31 - 1, 1], np.uint32)
+
+
+def one_mask_in_two_ways(record, arrays):
+    arrays["mask/fc1.in.bias/levels"] = np.zeros(len(arrays["mask/fc1.in/owner"]), np.uint8)
 
 
 ARRAYS = {
@@ -271,6 +285,8 @@ ARRAYS = {
     copies_of_hidden_units: "are no copies of the target's units",
     both_sides_owned: "must have one owner each, on one side",
     a_huge_mask_that_keeps_nothing: "does not take so few bytes",
+    a_huge_mask_of_one_density: "does not take so few bytes",
+    one_mask_in_two_ways: r"the mask of 'fc1\.in\.bias' has the parts \['coded', 'levels'\]",
 }
 
 

@@ -22,13 +22,13 @@ from tombola.random_source import Source, law_from_json, law_to_json
 from ._check import check_ticket
 from ._container import content_sha256, read_container, write_container
 from ._encoding import BitMask, Mask, OwnerMask
-from ._entropy import PARTS, code_pays, decode_bits, encode_bits
+from ._entropy import WAYS, code_pays, decode_bits, encode_bits
 from ._json import check_json, strict_json
 from ._ticket import MaskedTensor, Stage, Ticket
 from ._values import decode_values, encode_values
 
 FORMAT = "tombola-ticket/1"
-ENCODINGS = ("owner", "bits", *PARTS)
+ENCODINGS = ("owner", "bits", *(part for way in WAYS for part in way))
 TENSOR = {"name": str, "columns": int, "law": (dict, type(None)), "transposed": bool}
 STAGE = {"layer": str, "weight": str, "bias": (str, type(None)), "relu": bool, "activation": (dict, type(None))}
 ACTIVATION = {
@@ -225,6 +225,6 @@ def _decoded(what: str, parts: dict[str, np.ndarray], columns: int) -> Mask:
         return OwnerMask(parts["owner"], columns)
     if set(parts) == {"bits"}:
         return BitMask(parts["bits"], columns)
-    if set(parts) == set(PARTS):
+    if set(parts) in map(set, WAYS):
         return decode_bits(parts, columns)
     raise ValueError(f"{what} has the parts {sorted(parts)}")
