@@ -39,11 +39,11 @@ class Config:
     """The published optimiser; width, images, their size, epochs and the number of levels are reduced."""
 
     data: str = "cifar10"
-    images: int | None = 10_000
+    images: int | None = 5_000
     halved: bool = True
     width: float = 0.25
     depths: tuple[int, int] = (20, 32)
-    epochs: int = 5
+    epochs: int = 6
     batch_size: int = 128
     learning_rate: float = 0.1
     momentum: float = 0.9

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tombola.masks import Masks, apply
 
-from ._masked import MaskedCopy, batch_loss, finite, gradients, inner_product, masked_copy, mean_gradients, numbers
+from ._masked import MaskedCopy, Slopes, finite, is_separable, masked_copy, mean_gradients, parts
 from ._score import Batches, Loss
 
 
@@ -71,13 +71,12 @@ def grasp(
 def _hessian_products(copy: MaskedCopy, batches: Batches, loss: Loss, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """`H g` of the mean loss over all examples, with g over kept weights; one batch's graph at a time."""
     direction = apply(copy.masks, mean_gradients(copy, batches, loss, weights))
-    leaves = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
     totals, seen = {name: torch.zeros_like(weight) for name, weight in weights.items()}, 0
-    for number in numbers(batches):
-        size, value = batch_loss(copy, batches, loss, leaves, number)
-        slopes = gradients(value, leaves, graph=True)
-        along = inner_product(slopes, direction.values())
-        for total, product in zip(totals.values(), gradients(along, leaves), strict=True):
+    separable = is_separable(copy, batches, loss, weights)
+    for part in (part for batch in batches for part in parts(*batch, separable=separable)):
+        products, size = Slopes(copy, part, loss, weights).hessian_product(direction), len(part[0])
+        for total, product in zip(totals.values(), products, strict=True):
             total.add_(product, alpha=size)
         seen += size
+        del products  # before the next ones are made
     return {name: total / seen for name, total in totals.items()}

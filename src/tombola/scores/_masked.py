@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import get_gradient_edge
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tombola.isolation import bare_copy, isolated_random_state
-from tombola.masks import Masks, apply, check_masks
+from tombola.masks import Masks, check_masks
 
 from ._score import Batches, Loss
 
@@ -26,8 +27,8 @@ class MaskedCopy:
     """A copy of a model, called with the values of its parameters.
 
     Attributes:
-        module: the copy, without hooks; its own parameters ask for no gradient.
-        dense: the values of the masked parameters, pruned ones included.
+        module: the copy, without hooks; its own parameters ask for no gradient, and are 0 where they are pruned.
+        dense: the caller's masked parameters, pruned ones included; only to be read.
         masks: on the parameters' devices.
     """
 
@@ -37,7 +38,7 @@ class MaskedCopy:
 
     def weights(self) -> dict[str, Tensor]:
         """The masked parameters, with zeros where they are pruned."""
-        return apply(self.masks, self.dense)
+        return {name: self.module.get_parameter(name).detach() for name in self.masks}
 
     def outputs(self, weights: Weights, x: Tensor) -> Any:  # noqa: ANN401 - whatever the loss takes
         """The model's outputs at other values of some parameters; tied ones change together."""
@@ -70,9 +71,11 @@ def masked_copy(
     module = bare_copy(model).requires_grad_(False)
     for layer in module.modules():
         layer.training = batch_statistics and isinstance(layer, _BatchNorm)
-    parameters = {name: value.detach() for name, value in module.named_parameters()}
-    local = {name: mask.to(parameters[name].device) for name, mask in masks.items()}
-    found = MaskedCopy(module, {name: parameters[name] for name in masks}, local)
+    dense = {name: model.get_parameter(name).detach() for name in masks}
+    local = {name: mask.to(dense[name].device) for name, mask in masks.items()}
+    for name, mask in local.items():
+        module.get_parameter(name).detach().masked_fill_(~mask, 0)
+    found = MaskedCopy(module, dense, local)
     with isolated_random_state(generator), torch.enable_grad(), torch.autocast(found.device.type, enabled=False):
         yield found
 
@@ -109,25 +112,65 @@ def batch_gradients(
         yield size, gradients(value, leaves)
 
 
-def gradients(value: Tensor, weights: Weights, *, graph: bool = False, again: bool = False) -> tuple[Tensor, ...]:
+@final
+class Slopes:
+    """The gradients of the loss of a batch, as a graph that can be differentiated; their values are not held.
+
+    The graph holds about twice the activations. Forward over reverse mode holds no less and takes longer.
+
+    Args:
+        model: the copy.
+        batch: inputs and targets.
+        loss: a mean over examples, that has been called with this batch before.
+        at: the weights at which.
+    """
+
+    def __init__(self, model: MaskedCopy, batch: tuple[Tensor, Tensor], loss: Loss, at: Weights) -> None:
+        self._leaves = {name: value.detach().requires_grad_() for name, value in at.items()}
+        value = loss(model.outputs(self._leaves, batch[0]), batch[1]).squeeze()
+        slopes = zip(at, gradients(value, self._leaves, graph=True), strict=True)
+        self._edges = {name: get_gradient_edge(slope) for name, slope in slopes if slope.requires_grad}
+
+    def hessian_product(self, direction: Weights, *, again: bool = False) -> tuple[Tensor, ...]:
+        """The Hessian times a direction; the graph is freed on the way, unless it is wanted again."""
+        leaves, along = list(self._leaves.values()), [direction[name] for name in self._edges]
+        if not along:
+            return tuple(torch.zeros_like(leaf) for leaf in leaves)
+        edges = list(self._edges.values())
+        return torch.autograd.grad(edges, leaves, along, retain_graph=again, materialize_grads=True)
+
+
+def is_separable(model: MaskedCopy, batches: Batches, loss: Loss, at: Weights) -> bool:
+    """Whether examples do not see each other: the loss of the first batch is the mean of the losses of its parts.
+
+    Up to rounding. It is not where batch norm looks at the batch, for models that draw, and for losses that are no
+    means over examples.
+    """
+    x, y = checked(batches, 0, model.device)
+    if len(x) != len(y) or any(layer.training for layer in model.module.modules()):
+        return False
+    with torch.no_grad():
+        whole = loss(model.outputs(at, x), y)
+        mean = sum(len(a) / len(x) * loss(model.outputs(at, a), b) for a, b in parts(x, y))
+    return bool((whole - mean).abs() <= 1000 * torch.finfo(whole.dtype).eps * whole.abs())
+
+
+def parts(x: Tensor, y: Tensor, *, separable: bool = True) -> list[tuple[Tensor, Tensor]]:
+    """A batch cut into at most four, if it is separable."""
+    return list(zip(x.chunk(4), y.chunk(4), strict=True)) if separable else [(x, y)]
+
+
+def gradients(value: Tensor, weights: Weights, *, graph: bool = False) -> tuple[Tensor, ...]:
     """The gradients of a number, zeros where it does not depend on a weight.
 
     Args:
         value: a single number.
         weights: with respect to which.
         graph: whether the gradients can be differentiated themselves.
-        again: whether other gradients of what `value` is made of are wanted later.
     """
     if not value.requires_grad:
         return tuple(torch.zeros_like(weight) for weight in weights.values())
-    return torch.autograd.grad(
-        value, list(weights.values()), create_graph=graph, retain_graph=graph or again, materialize_grads=True
-    )
-
-
-def inner_product(first: Iterable[Tensor], second: Iterable[Tensor]) -> Tensor:
-    """The sum of all products of entries."""
-    return torch.stack([(a * b).sum() for a, b in zip(first, second, strict=True)]).sum()
+    return torch.autograd.grad(value, list(weights.values()), create_graph=graph, materialize_grads=True)
 
 
 def batch_loss(model: MaskedCopy, batches: Batches, loss: Loss, weights: Weights, number: int) -> tuple[int, Tensor]:

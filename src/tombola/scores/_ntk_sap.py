@@ -54,7 +54,7 @@ def ntk_sap(
     Batch norm normalises both networks by the statistics of the first on the batch, taken as constants. Of the
     parameters only the masked ones are shifted.
 
-    Cost: three forwards and one backward for each batch in each pass, and a copy of the model.
+    Cost: four forwards and two backwards for each batch in each pass, one of them at a time, and a copy of the model.
 
     Args:
         model: for its architecture; parameters that `redraw` leaves as they are, such as those of batch norm, count.
@@ -87,7 +87,7 @@ def ntk_sap(
         totals = {name: torch.zeros_like(value) for name, value in copy.dense.items()}
         for number in passes * list(numbers(batches)):
             x = _noise_like(checked(batches, number, copy.device)[0], number, generator)
-            drawn = {name: value.detach() for name, value in copy.module.named_parameters()}
+            drawn = {name: value.detach() for name, value in copy.module.named_parameters()} | copy.dense
             if redraw is not None:
                 drawn = {name: redraw(value, generator) for name, value in drawn.items()}
             _estimate_statistics_(copy, drawn | apply(copy.masks, {name: drawn[name] for name in masks}), x)
@@ -101,14 +101,24 @@ def _slopes(
     copy: MaskedCopy, drawn: dict[str, Tensor], x: Tensor, epsilon: float, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """The derivatives by mask entries of the squared distance of the outputs with and without a shift."""
-    first = {name: drawn[name].detach() for name in copy.dense}
-    second = {name: value + epsilon * _normal(value, generator) for name, value in first.items()}
-    entries = {name: torch.ones_like(value).requires_grad_() for name, value in first.items()}
-    a, b = (
-        copy.outputs(drawn | {name: entries[name] * value for name, value in apply(copy.masks, values).items()}, x)
-        for values in (first, second)
-    )
-    return dict(zip(entries, gradients((a - b).square().sum(), entries), strict=True))
+    first = apply(copy.masks, {name: drawn[name].detach() for name in copy.dense})
+    shifted = {name: drawn[name].detach() + epsilon * _normal(value, generator) for name, value in first.items()}
+    second = apply(copy.masks, shifted)
+    with torch.no_grad():
+        b = copy.outputs(drawn | second, x)
+    a, slopes = _slopes_of_one(copy, drawn, first, x, b)
+    _, others = _slopes_of_one(copy, drawn, second, x, a)
+    return {name: slopes[name] + others[name] for name in first}
+
+
+def _slopes_of_one(
+    copy: MaskedCopy, drawn: dict[str, Tensor], weights: dict[str, Tensor], x: Tensor, others: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The outputs, and the derivatives by mask entries of their squared distance to others that stand still."""
+    leaves = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
+    outputs = copy.outputs(drawn | leaves, x)
+    slopes = gradients((outputs - others).square().sum(), leaves)
+    return outputs.detach(), {name: slope * weights[name] for name, slope in zip(leaves, slopes, strict=True)}
 
 
 def _estimate_statistics_(copy: MaskedCopy, weights: dict[str, Tensor], x: Tensor) -> None:

@@ -85,8 +85,6 @@ def _on_paths(model: nn.Module, copy: MaskedCopy, example: Tensor) -> dict[str, 
 
 def _graph(copy: MaskedCopy, example: Tensor) -> Graph:
     """The network as a graph; which names its parts have is all that is taken from it."""
-    for name, weight in copy.weights().items():
-        copy.module.get_parameter(name).copy_(weight)
     return read_graph(copy.module.float(), example.float())
 
 

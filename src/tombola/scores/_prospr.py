@@ -9,7 +9,18 @@ from torch import Tensor, nn
 
 from tombola.masks import Masks
 
-from ._masked import MaskedCopy, batch_loss, finite, gradients, inner_product, masked_copy, mean_gradients, numbers
+from ._masked import (
+    MaskedCopy,
+    Slopes,
+    batch_loss,
+    finite,
+    gradients,
+    is_separable,
+    masked_copy,
+    mean_gradients,
+    numbers,
+    parts,
+)
 from ._score import Batches, Loss
 
 
@@ -89,31 +100,67 @@ def prospr(
     """
     trained = [name for name, value in model.named_parameters() if value.requires_grad and name not in masks]
     with masked_copy(model, masks, generator, batch_statistics=batch_statistics) as copy:
-        start, parameters = copy.weights(), dict(copy.module.named_parameters())
-        entries = {name: torch.ones_like(weight).requires_grad_() for name, weight in start.items()}
-        begin = {name: entries[name] * weight for name, weight in start.items()}
-        begin |= {name: parameters[name].detach().requires_grad_() for name in trained}
-        end = _descended(copy, batches, loss, begin, inner, graph=not first_order)
+        parameters = dict(copy.module.named_parameters())
+        start = copy.weights() | {name: parameters[name].detach() for name in trained}
+        *path, end = _descended(copy, batches, loss, start, inner)
         slopes = mean_gradients(copy, batches, loss, end)
-        if first_order:
-            found = {name: weight * slopes[name] for name, weight in start.items()}
-        else:
-            reached = inner_product(end.values(), slopes.values())
-            found = dict(zip(entries, gradients(reached, entries), strict=True))
-    return finite({name: value.abs() for name, value in found.items()})
+        del end
+        if not first_order:
+            slopes = _carried_back(copy, batches, loss, path, slopes, inner)
+    return finite({name: (start[name] * slopes[name]).abs() for name in masks})
 
 
 def _descended(
-    copy: MaskedCopy, batches: Batches, loss: Loss, weights: dict[str, Tensor], inner: InnerSteps, *, graph: bool
-) -> dict[str, Tensor]:
-    """The weights after the steps; with `graph` they can be differentiated by those before."""
+    copy: MaskedCopy, batches: Batches, loss: Loss, weights: dict[str, Tensor], inner: InnerSteps
+) -> list[dict[str, Tensor]]:
+    """The weights before the steps and after each."""
     count, velocity = len(numbers(batches)), {name: torch.zeros_like(weight) for name, weight in weights.items()}
+    path = [weights]
     for step in range(inner.steps):
-        if not graph:
-            weights = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
-        _, value = batch_loss(copy, batches, loss, weights, step % count)
-        for name, slope in zip(weights, gradients(value, weights, graph=graph), strict=True):
-            kept = torch.where(copy.masks[name], slope, 0) if name in copy.masks else slope
-            velocity[name] = inner.momentum * velocity[name] + kept
-        weights = {name: weight - inner.learning_rate * velocity[name] for name, weight in weights.items()}
-    return weights
+        leaves = {name: weight.detach().requires_grad_() for name, weight in path[-1].items()}
+        _, value = batch_loss(copy, batches, loss, leaves, step % count)
+        for name, slope in zip(leaves, gradients(value, leaves), strict=True):
+            velocity[name].mul_(inner.momentum).add_(_kept(copy, name, slope))
+        path.append({name: weight - inner.learning_rate * velocity[name] for name, weight in path[-1].items()})
+    return path
+
+
+def _carried_back(
+    copy: MaskedCopy,
+    batches: Batches,
+    loss: Loss,
+    path: list[dict[str, Tensor]],
+    slopes: dict[str, Tensor],
+    inner: InnerSteps,
+) -> dict[str, Tensor]:
+    """Slopes by the weights after the steps become those by the weights before, one step at a time, in place.
+
+    From `v_(i+1) = momentum * v_i + dL_i/dw_i` and `w_(i+1) = w_i - rate * v_(i+1)`, backwards: the slope by `v_(i+1)`
+    is momentum times the one by `v_(i+2)` less rate times the one by `w_(i+1)`, and that by `w_i` is the one by
+    `w_(i+1)` and the Hessian of `L_i` times the one by `v_(i+1)`. Pruned weights do not step.
+
+    Args:
+        copy: of the model.
+        batches: of the steps.
+        loss: of the steps.
+        path: the weights before each step; it is emptied.
+        slopes: by the weights after the last step.
+        inner: the steps.
+    """
+    velocity = {name: torch.zeros_like(slope) for name, slope in slopes.items()}
+    separable = is_separable(copy, batches, loss, path[0]) if path else False
+    while path:
+        for name, slope in slopes.items():
+            velocity[name].mul_(inner.momentum).sub_(_kept(copy, name, slope), alpha=inner.learning_rate)
+        at, batch = path.pop(), batches[len(path) % len(batches)]
+        for part in parts(*batch, separable=separable):
+            products = Slopes(copy, part, loss, at).hessian_product(velocity)
+            for slope, product in zip(slopes.values(), products, strict=True):
+                slope.add_(product, alpha=len(part[0]) / len(batch[0]))
+            del products  # before the next ones are made
+    return slopes
+
+
+def _kept(copy: MaskedCopy, name: str, slope: Tensor) -> Tensor:
+    """A slope, 0 where weights are pruned."""
+    return torch.where(copy.masks[name], slope, 0) if name in copy.masks else slope

@@ -9,14 +9,13 @@ from tombola.masks import Masks
 
 from ._masked import (
     MaskedCopy,
+    Slopes,
     batch_gradients,
-    batch_loss,
     finite,
-    gradients,
-    inner_product,
+    is_separable,
     masked_copy,
     mean_gradients,
-    numbers,
+    parts,
 )
 from ._score import Batches, Loss
 
@@ -123,25 +122,33 @@ def hts(
 
         weights = copy.weights()
         slopes = mean_gradients(copy, batches, tempered, weights)
-        diagonal = _diagonal(copy, batches, tempered, probes, generator)
+        diagonal = _diagonal(copy, batches, tempered, weights, probes, generator)
     return _saliency(weights, slopes, diagonal, curvature, 1)
 
 
 def _diagonal(
-    copy: MaskedCopy, batches: Batches, loss: Loss, probes: int, generator: torch.Generator
+    copy: MaskedCopy,
+    batches: Batches,
+    loss: Loss,
+    weights: dict[str, Tensor],
+    probes: int,
+    generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """Hutchinson's estimate of the diagonal of the Hessian over kept weights."""
-    leaves = {name: weight.detach().requires_grad_() for name, weight in copy.weights().items()}
-    totals, seen = {name: torch.zeros_like(weight) for name, weight in leaves.items()}, 0
-    for number in numbers(batches):
-        size, value = batch_loss(copy, batches, loss, leaves, number)
-        slopes = gradients(value, leaves, graph=True)
-        for _ in range(probes):
-            signs = [_signs(mask, leaves[name], generator) for name, mask in copy.masks.items()]
-            products = gradients(inner_product(slopes, signs), leaves, again=True)
-            for total, sign, product in zip(totals.values(), signs, products, strict=True):
-                total.addcmul_(sign, product, value=size / probes)
-        seen += size
+    totals, seen = {name: torch.zeros_like(weight) for name, weight in weights.items()}, 0
+    separable = is_separable(copy, batches, loss, weights)
+    for batch in batches:
+        state = generator.get_state()
+        for part in parts(*batch, separable=separable):
+            generator.set_state(state)  # a batch has one set of signs
+            slopes, size = Slopes(copy, part, loss, weights), len(part[0])
+            for _ in range(probes):
+                signs = {name: _signs(mask, weights[name], generator) for name, mask in copy.masks.items()}
+                products = slopes.hessian_product(signs, again=True)
+                for total, sign, product in zip(totals.values(), signs.values(), products, strict=True):
+                    total.addcmul_(sign, product, value=size / probes)
+                del signs, products  # before the next ones are made
+            seen += size
     return {name: total / seen for name, total in totals.items()}
 
 
