@@ -7,6 +7,8 @@
 import copy
 import importlib.util
 import os
+import subprocess
+import sys
 import warnings
 from functools import partial
 
@@ -16,7 +18,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils import prune as torch_prune
 
-from tombola import models, prune, scores
+from tombola import Ticket, models, prune, scores
 from tombola.allocate import uniform
 from tombola.deploy import Interval, compile
 from tombola.deploy._turns import turns
@@ -113,6 +115,32 @@ def test_a_transformer(report):
             found = Interval.of([first / second for first, second in zip(one, other, strict=True)])
             report(batch=batch, median=found.median, lower=found.low, upper=found.high)
             assert SMOKE or found.high >= 0.97
+
+
+LOADED = """
+import sys, time, torch
+begun = time.process_time()
+import tombola
+ticket = tombola.load(sys.argv[1])
+print(time.process_time() - begun)
+"""
+
+
+def test_loading(tmp_path, report):
+    """A ticket of LeNet-300-100 with its masks, tombola's own import included; seconds of processor time after torch."""
+    net, masks, _ = network("lenet-300-100", 0.05)
+    path = tmp_path / "lenet.ticket"
+    Ticket.from_masks(net, masks).save(path)
+    compiled = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    seconds = [
+        float(
+            subprocess.run([sys.executable, "-c", LOADED, path], env=compiled, capture_output=True, check=True).stdout
+        )
+        for _ in range(2 if SMOKE else 9)
+    ]
+    found = Interval.of(seconds[1:])  # the first one compiles modules
+    report(median=found.median, lower=found.low, upper=found.high, limit=0.05)
+    assert SMOKE or found.median < 0.05
 
 
 class Csr(nn.Module):
