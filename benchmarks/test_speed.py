@@ -127,7 +127,7 @@ print(time.process_time() - begun)
 
 
 def test_loading(tmp_path, report):
-    """A ticket of LeNet-300-100 with its masks, tombola's own import included; seconds of processor time after torch."""
+    """A ticket of LeNet-300-100, tombola's own import included; seconds of processor time after that of torch."""
     net, masks, _ = network("lenet-300-100", 0.05)
     path = tmp_path / "lenet.ticket"
     Ticket.from_masks(net, masks).save(path)

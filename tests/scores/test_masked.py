@@ -1,12 +1,16 @@
 import threading
 
+from functools import partial
+
 import pytest
 import torch
-from tests.problems.small_networks import arguments
+from tests.problems.small_networks import NETWORKS, arguments
+from tests.scores.definition import closely
 from torch import nn
+from torch.nn.functional import cross_entropy
 
-from tombola.scores import snip
-from tombola.scores._masked import masked_copy
+from tombola.scores import grasp, hts, prospr, snip
+from tombola.scores._masked import is_separable, masked_copy
 
 
 class Counted:
@@ -77,3 +81,72 @@ def test_batch_statistics_concern_batch_norm_alone():
     with masked_copy(model.eval(), masks, torch.Generator(), batch_statistics=True) as copy:
         assert [part.training for part in copy.module.modules()] == [False, False, True, False]
     assert not any(part.training for part in model.modules())
+
+
+def separable(given, **options):
+    with masked_copy(given["model"], given["masks"], given["generator"], **options) as copy:
+        return is_separable(copy, given["batches"], given["loss"], copy.weights())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_batches_are_separable_unless_examples_see_each_other(name):
+    given = arguments(name)
+    assert separable(given)
+    assert separable(given, batch_statistics=True) == (name == "mlp")  # which has no batch norm
+    weighted = partial(cross_entropy, weight=torch.tensor([1.0, 2.0, 5.0], dtype=torch.float64))
+    assert not separable(given | {"loss": weighted})
+    assert not separable(given | {"loss": partial(cross_entropy, reduction="sum")})
+
+
+def test_batches_are_not_separable_where_batch_norm_has_no_statistics_of_its_own():
+    given = arguments("mlp")
+    given["model"].append(nn.BatchNorm1d(3, track_running_stats=False).double())
+    assert not separable(given)
+
+
+SIZES = []
+
+
+class Recorded(nn.Module):
+    """Writes down how many examples come by while a graph is made."""
+
+    def forward(self, x):
+        if torch.is_grad_enabled():
+            SIZES.append(len(x))
+        return x
+
+
+@pytest.mark.parametrize(
+    ("score", "whole"),
+    [(partial(grasp, batch_statistics=False), [8, 4]), (partial(hts, probes=3), [8, 4]), (prospr, [8, 4, 8, 8, 4])],
+    ids=["grasp", "hts", "prospr"],
+)
+def test_graphs_of_second_order_are_of_a_quarter_of_a_batch_and_scores_those_of_whole_ones(score, whole, monkeypatch):
+    given = arguments("mlp", 0.6)
+    given["model"].append(Recorded())
+    SIZES.clear()
+    found = score(**given)
+    assert SIZES[: len(whole)] == whole
+    assert set(SIZES[len(whole) :]) == {1, 2}
+    for module in ("_grasp", "_prospr", "_second_order"):
+        monkeypatch.setattr(f"tombola.scores.{module}.is_separable", lambda *given: False)
+    given["generator"].manual_seed(0)
+    closely(score(**given), found, 1e-13)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_loss_that_is_no_mean_is_not_cut(name):
+    """Whole and cut would differ: weights of classes make the mean one of each part alone."""
+    given = arguments(name)
+    given["loss"] = partial(cross_entropy, weight=torch.tensor([1.0, 2.0, 5.0], dtype=torch.float64))
+    given["batches"] = given["batches"][:1]
+    with masked_copy(given["model"], given["masks"], given["generator"]) as copy:
+        leaves = {key: weight.clone().requires_grad_() for key, weight in copy.weights().items()}
+        x, y = given["batches"][0]
+        slopes = torch.autograd.grad(
+            given["loss"](copy.outputs(leaves, x), y), list(leaves.values()), create_graph=True
+        )
+        speed = sum(slope.square().sum() for slope in slopes) / 2
+        products = torch.autograd.grad(speed, list(leaves.values()))
+    wanted = {key: leaf.detach() * product for (key, leaf), product in zip(leaves.items(), products, strict=True)}
+    closely(grasp(**given, temperature=1.0, batch_statistics=False), wanted)

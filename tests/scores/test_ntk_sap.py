@@ -176,6 +176,13 @@ def test_another_law_is_called_with_every_parameter():
     assert list(found) == list(given["masks"])
 
 
+def test_a_law_that_works_in_place_leaves_the_model_alone():
+    given = arguments("mlp")
+    before = given["model"][0].weight.detach().clone()
+    ntk_sap(**given, redraw=lambda parameter, generator: parameter.normal_(generator=generator), passes=1)
+    assert given["model"][0].weight.equal(before)
+
+
 def test_he_normal_has_the_variance_two_over_fan_in(generator):
     kernel = torch.empty(64, 32, 3, 3, dtype=torch.float64)
     assert abs(float(he_normal(kernel, generator).var()) * 32 * 9 / 2 - 1) < 4 * math.sqrt(2 / kernel.numel())

@@ -32,7 +32,8 @@ def grasp(
     all scores changes no order and is left out.
 
     Exact: H g is differentiated twice, over all batches and kept weights; other parameters stand still. Cost: about
-    five times what `snip` costs, and the memory of one batch with its graph of second order.
+    five times what `snip` costs, and the memory of one batch with its graph of second order; without batch statistics
+    that of a quarter of a batch, if the loss is a mean over examples.
 
     Args:
         model: at the weights to be scored. The published code redraws linear layers for it; here they stay.
@@ -69,7 +70,7 @@ def grasp(
 
 
 def _hessian_products(copy: MaskedCopy, batches: Batches, loss: Loss, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """`H g` of the mean loss over all examples, with g over kept weights; one batch's graph at a time."""
+    """`H g` of the mean loss over all examples, with g over kept weights; one graph at a time."""
     direction = apply(copy.masks, mean_gradients(copy, batches, loss, weights))
     totals, seen = {name: torch.zeros_like(weight) for name, weight in weights.items()}, 0
     separable = is_separable(copy, batches, loss, weights)

@@ -37,7 +37,7 @@ class MaskedCopy:
     masks: Masks
 
     def weights(self) -> dict[str, Tensor]:
-        """The masked parameters, with zeros where they are pruned."""
+        """The masked parameters, with zeros where they are pruned; only to be read."""
         return {name: self.module.get_parameter(name).detach() for name in self.masks}
 
     def outputs(self, weights: Weights, x: Tensor) -> Any:  # noqa: ANN401 - whatever the loss takes

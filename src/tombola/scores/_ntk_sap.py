@@ -87,7 +87,8 @@ def ntk_sap(
         totals = {name: torch.zeros_like(value) for name, value in copy.dense.items()}
         for number in passes * list(numbers(batches)):
             x = _noise_like(checked(batches, number, copy.device)[0], number, generator)
-            drawn = {name: value.detach() for name, value in copy.module.named_parameters()} | copy.dense
+            drawn = {name: value.detach() for name, value in copy.module.named_parameters()}
+            drawn |= {name: value.clone() for name, value in copy.dense.items()}  # `redraw` may work in place
             if redraw is not None:
                 drawn = {name: redraw(value, generator) for name, value in drawn.items()}
             _estimate_statistics_(copy, drawn | apply(copy.masks, {name: drawn[name] for name in masks}), x)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -71,9 +73,11 @@ def prospr(
     frozen and not masked. Pruned weights stay at zero. With one batch, all steps and the last loss are on it, as in
     the published code's default.
 
-    Exact: the steps are differentiated in full, unless `first_order` takes them as constants, `|theta * dL/dw_M|`.
-    Cost: what `snip` costs, and for each step several times a forward and backward of its batch. Memory: the graphs of
-    all M steps at once.
+    Exact: the steps are differentiated in full, unless `first_order` takes them as constants, `|theta * dL/dw_M|`. They
+    are gone back one by one, each through its Hessian at weights that are kept, so a model that draws, draws again.
+    Cost: what `snip` costs, and for each step several times a forward and backward of its batch. Memory: M copies of
+    the weights and one graph of second order; of a quarter of a batch, where the loss is a mean over examples that do
+    not see each other.
 
     Args:
         model: at the weights to be scored.
@@ -82,7 +86,7 @@ def prospr(
         loss: of outputs and targets, a mean over examples.
         generator: only of what the model itself draws in evaluation mode, usually nothing.
         inner: the steps.
-        first_order: whether to leave out how the steps depend on the mask; then no graph is held.
+        first_order: whether to leave out how the steps depend on the mask; then none is differentiated again.
         batch_statistics: whether batch norm normalises by each batch, as in training.
 
     Raises:
@@ -102,7 +106,7 @@ def prospr(
     with masked_copy(model, masks, generator, batch_statistics=batch_statistics) as copy:
         parameters = dict(copy.module.named_parameters())
         start = copy.weights() | {name: parameters[name].detach() for name in trained}
-        *path, end = _descended(copy, batches, loss, start, inner)
+        *path, end = deque(_descended(copy, batches, loss, start, inner), maxlen=1 if first_order else None)
         slopes = mean_gradients(copy, batches, loss, end)
         del end
         if not first_order:
@@ -112,17 +116,17 @@ def prospr(
 
 def _descended(
     copy: MaskedCopy, batches: Batches, loss: Loss, weights: dict[str, Tensor], inner: InnerSteps
-) -> list[dict[str, Tensor]]:
+) -> Iterator[dict[str, Tensor]]:
     """The weights before the steps and after each."""
     count, velocity = len(numbers(batches)), {name: torch.zeros_like(weight) for name, weight in weights.items()}
-    path = [weights]
+    yield weights
     for step in range(inner.steps):
-        leaves = {name: weight.detach().requires_grad_() for name, weight in path[-1].items()}
+        leaves = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
         _, value = batch_loss(copy, batches, loss, leaves, step % count)
         for name, slope in zip(leaves, gradients(value, leaves), strict=True):
             velocity[name].mul_(inner.momentum).add_(_kept(copy, name, slope))
-        path.append({name: weight - inner.learning_rate * velocity[name] for name, weight in path[-1].items()})
-    return path
+        weights = {name: weight - inner.learning_rate * velocity[name] for name, weight in weights.items()}
+        yield weights
 
 
 def _carried_back(

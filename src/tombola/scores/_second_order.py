@@ -89,7 +89,8 @@ def hts(
     On the sign of the second-order term and on batch norm see `fts`. The estimate is noisy: for one batch an entry's
     variance is the sum of squares of the other entries of its row of H, over the number of probes.
 
-    Cost: a forward and `2 + probes` times a backward of each batch, and the memory of one batch's second-order graph.
+    Cost: two forwards, two backwards and `probes` Hessian-vector products of each batch. The graph of second order is
+    of a quarter of a batch at a time, where the loss is a mean over examples that do not see each other.
 
     Args:
         model: at the weights to be scored.
@@ -141,15 +142,21 @@ def _diagonal(
         state = generator.get_state()
         for part in parts(*batch, separable=separable):
             generator.set_state(state)  # a batch has one set of signs
-            slopes, size = Slopes(copy, part, loss, weights), len(part[0])
-            for _ in range(probes):
-                signs = {name: _signs(mask, weights[name], generator) for name, mask in copy.masks.items()}
-                products = slopes.hessian_product(signs, again=True)
-                for total, sign, product in zip(totals.values(), signs.values(), products, strict=True):
-                    total.addcmul_(sign, product, value=size / probes)
-                del signs, products  # before the next ones are made
-            seen += size
-    return {name: total / seen for name, total in totals.items()}
+            _add_probed_(totals, Slopes(copy, part, loss, weights), copy.masks, probes, len(part[0]), generator)
+        seen += len(batch[0])
+    return {name: total / (probes * seen) for name, total in totals.items()}
+
+
+def _add_probed_(
+    totals: dict[str, Tensor], slopes: Slopes, masks: Masks, probes: int, size: int, generator: torch.Generator
+) -> None:
+    """Adds the sum of `size * v * (H v)` over so many vectors of signs."""
+    for _ in range(probes):
+        signs = {name: _signs(mask, totals[name], generator) for name, mask in masks.items()}
+        products = slopes.hessian_product(signs, again=True)
+        for total, sign, product in zip(totals.values(), signs.values(), products, strict=True):
+            total.addcmul_(sign, product, value=size)
+        del signs, products  # before the next ones are made
 
 
 def _signs(mask: Tensor, like: Tensor, generator: torch.Generator) -> Tensor:
