@@ -269,5 +269,8 @@ def test_bad_input():
     for batches in ([], [0], [4, -1]):
         with pytest.raises(ValueError, match="sizes of 1 or more"):
             compile(net, masks, example, batches=batches)
+    for wrong in ({}, {"batches": [{}], "layers": []}, {"batches": [], "layers": [{"layer": "fc1"}]}):
+        with pytest.raises(ValueError, match="not what to_json gives"):
+            compile(net, masks, example, measured=wrong)
     with pytest.raises(ValueError, match=r"fc1\.weight"):
         compile(net, {"fc1.weight": torch.ones(3, 3, dtype=torch.bool)}, example)

@@ -101,7 +101,7 @@ def compile(
     Args:
         model: any module that takes one tensor. It is not changed.
         masks: of some of its parameters, on their devices.
-        example: a batch that it takes.
+        example: a batch that it takes. Inputs of the result have its shape, but for the size of the batch.
         batches: the sizes of batches that matter. Others run as the next smaller one does.
         measured: what `Deployed.to_json` said before, of the same network and masks on a machine like this one. Then
             nothing is measured, and sizes of batches and choices are those.
@@ -121,8 +121,8 @@ def compile(
         >>> [speed.form for speed in faster.speeds], faster(torch.ones(1, 1, 28, 28)).shape
         (['sparse'], torch.Size([1, 10]))
     """
-    known = None if measured is None else {one["batch"]: Speed.from_json(one) for one in measured["batches"]}
-    sizes = sorted(known or set(batches))
+    known = None if measured is None else _known(measured)
+    sizes = sorted(set(batches) if known is None else known)
     if not sizes or sizes[0] < 1:
         raise ValueError(f"batches are sizes of 1 or more, got {list(batches)}")
     masked = copy.deepcopy(model).eval()
@@ -132,12 +132,12 @@ def compile(
         choices = Choices(_compacted(model, masks, masked, example))
         for batch in sizes:
             inputs = _inputs(example, batch)
-            own = choices.measured(inputs) if measured is None else _known(measured, batch)
+            own = choices.measured(inputs) if known is None else known[batch][1]
             made = {"masked": masked, "compacted": choices.module, "sparse": choices.network(own, inputs)}
             if choices.module is masked:
                 del made["compacted"]
             layouts += own
-            speeds.append(_fastest(made, inputs) if known is None else known[batch])
+            speeds.append(_fastest(made, inputs) if known is None else known[batch][0])
             forms[batch] = made[speeds[-1].form]
     return Deployed(_merged(forms), layouts, speeds)
 
@@ -160,9 +160,14 @@ def _inputs(example: Tensor, batch: int) -> Tensor:
     return torch.randn(batch, *example.shape[1:], generator=generator).to(example)
 
 
-def _known(measured: Mapping[str, Any], batch: int) -> list[Layout]:
-    """The layouts at one size of batches."""
-    return [Layout(**{**one, "shape": tuple(one["shape"])}) for one in measured["layers"] if one["batch"] == batch]
+def _known(measured: Mapping[str, Any]) -> dict[int, tuple[Speed, list[Layout]]]:
+    """What was measured, by the size of batches."""
+    try:
+        speeds = {one["batch"]: Speed.from_json(one) for one in measured["batches"]}
+        layouts = [Layout(**{**one, "shape": tuple(one["shape"])}) for one in measured["layers"]]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"measured is not what to_json gives: {type(error).__name__} {error}") from error
+    return {batch: (speed, [one for one in layouts if one.batch == batch]) for batch, speed in speeds.items()}
 
 
 def _fastest(made: Mapping[str, nn.Module], inputs: Tensor) -> Speed:
