@@ -1,5 +1,4 @@
 import threading
-
 from functools import partial
 
 import pytest
