@@ -35,7 +35,7 @@ def absolute(scores: Mapping[str, Tensor]) -> Scores:
         >>> absolute({"w": torch.tensor([-2.0, 1.0, -torch.inf])})["w"].tolist()
         [2.0, 1.0, -inf]
     """
-    return {name: _pruned_again(score.abs(), score) for name, score in scores.items()}
+    return {name: score if _is_positive(score) else _pruned_again(score.abs(), score) for name, score in scores.items()}
 
 
 def root(scores: Mapping[str, Tensor]) -> Scores:
@@ -78,6 +78,11 @@ def rank(scores: Mapping[str, Tensor]) -> Scores:
     return {
         name: part.view(score.shape).to(score.device) for (name, score), part in zip(scores.items(), parts, strict=True)
     }
+
+
+def _is_positive(score: Tensor) -> bool:
+    """Whether nothing is below 0; moduli of a large tensor cost more than this question."""
+    return not score.numel() or bool(score.amin() >= 0)
 
 
 def _pruned_again(value: Tensor, score: Tensor) -> Tensor:
