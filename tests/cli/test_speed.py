@@ -46,7 +46,8 @@ def test_json(net, tombola):
     alive = (net.fc2.weight != 0).any(0)
     assert first["shape"][1] == 40
     assert first["shape"][0] <= int(alive.sum())
-    assert {one["layout"] for one in record["layers"]} <= {"dense", "sparse", "joined"}
+    assert {one["layout"] for one in record["layers"]} <= {"dense", "sparse", "csr", "joined"}
+    assert set(first["milliseconds"]) == {"dense", "sparse", "csr"}
 
 
 def test_tables(net, tombola):

@@ -64,7 +64,7 @@ def said(monkeypatch):
         def turns(functions, *, rounds, seconds):
             for function in functions:
                 function()
-            return [[3.0 - place] * 6 for place in range(len(functions))]
+            return [[each] * 6 for each in ([0.5] if len(functions) == 1 else [3.0, 1.0, 2.0][: len(functions)])]
 
         monkeypatch.setattr(_compile, "_rounds", rounds)
         monkeypatch.setattr(_choices, "turns", turns)
@@ -166,6 +166,23 @@ def test_layers_are_joined_where_one_call_is_faster(monkeypatch):
     net, masks = masked_net("lenet-300-100", 0.1, example=example)
     deployed = compile(net, masks, example, batches=[1])
     assert [layout.chosen for layout in deployed.layouts] == ["sparse", "joined", "joined"]
+
+
+def test_layers_run_in_compressed_rows_where_these_are_faster(monkeypatch):
+    def turns(functions, *, rounds, seconds):
+        return [[9.0] * 6] if len(functions) == 1 else [[3.0] * 6, [2.0] * 6, [1.0] * 6][: len(functions)]
+
+    monkeypatch.setattr(_choices, "turns", turns)
+    monkeypatch.setattr(_compile, "_rounds", lambda networks, _: [[9.0 - k] * 6 for k in range(len(networks))])
+    example = torch.zeros(1, 3, 16, 16)
+    net, masks = masked_net("conv-2x0.1", 0.1, example=example)
+    deployed = compile(net, masks, example, batches=[1])
+    assert [layout.chosen for layout in deployed.layouts] == ["sparse", "sparse", "csr", "csr", "csr"]
+    x = torch.randn(3, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        agree(deployed(x), answers(net, masks, x))
+        again = compile(net, masks, example, measured=deployed.to_json())
+        assert str(again) == str(deployed)
 
 
 def test_layers_with_more_than_half_of_their_weights_are_tried_in_one_with_others_only(said):

@@ -12,18 +12,20 @@ from torch import nn
 from torch.library import opcheck
 from torch.nn import functional
 
+from tombola.deploy._csr import CsrLinear
 from tombola.deploy._quads import quads
 from tombola.deploy._sparse_layers import SparseChain, SparseConv2d
 
 COMPILED = """
 import torch
 from torch import nn
-from tombola.deploy._sparse_layers import SparseChain, SparseConv2d
+from tombola.deploy import CsrLinear, SparseChain, SparseConv2d
 
+rows = CsrLinear(nn.Linear(30, 20), positive=True)
 chain = SparseChain([nn.Linear(30, 20), nn.Linear(20, 10)], [True, False])
 convolution = SparseConv2d(nn.Conv2d(2, 3, 3, stride=2, padding=1), (7, 5), positive=True)
 with torch.no_grad():
-    for layer, x in ((chain, torch.ones(3, 30)), (convolution, torch.ones(3, 2, 7, 5))):
+    for layer, x in ((chain, torch.ones(3, 30)), (rows, torch.ones(3, 30)), (convolution, torch.ones(3, 2, 7, 5))):
         assert torch.compile(layer, backend="aot_eager", fullgraph=True)(x).equal(layer(x))
 """
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
@@ -127,10 +129,11 @@ def test_what_is_not_finite_reaches_the_rows_that_read_it_and_no_other(batch, va
 
 def layers_and_inputs():
     convolution = SparseConv2d(thin_(nn.Conv2d(2, 3, 3, stride=2, padding=1), 0.5), (7, 5), positive=True)
-    return [(small_chain()[0], normal(3, 30)), (convolution, normal(3, 2, 7, 5))]
+    rows = CsrLinear(thin_(nn.Linear(30, 20), 0.3), positive=True)
+    return [(small_chain()[0], normal(3, 30)), (convolution, normal(3, 2, 7, 5)), (rows, normal(3, 30))]
 
 
-@pytest.mark.parametrize(("layer", "x"), layers_and_inputs(), ids=["chain", "convolution"])
+@pytest.mark.parametrize(("layer", "x"), layers_and_inputs(), ids=["chain", "convolution", "rows"])
 def test_layers_are_copied_pickled_loaded_and_exported(layer, x):
     again = pickle.loads(pickle.dumps(layer))
     again.load_state_dict(copy.deepcopy(layer).state_dict())
@@ -156,10 +159,12 @@ def test_a_copy_has_numbers_of_its_own():
     assert not other(x).equal(before)
 
 
-@pytest.mark.parametrize(("layer", "x"), layers_and_inputs(), ids=["chain", "convolution"])
+@pytest.mark.parametrize(("layer", "x"), layers_and_inputs(), ids=["chain", "convolution", "rows"])
 def test_torch_finds_the_operators_in_order(layer, x):
-    buffers = [layer.values, layer.columns, layer.starts, layer.bias]
-    if isinstance(layer, SparseChain):
+    buffers = list(layer.buffers())
+    if isinstance(layer, CsrLinear):
+        opcheck(torch.ops.tombola.csr_linear.default, (x, *buffers))
+    elif isinstance(layer, SparseChain):
         opcheck(torch.ops.tombola.sparse_chain.default, (x, layer.sizes, layer.positive, *buffers))
     else:
         given = (x, layer.geometry, layer.positive, layer.size, *buffers)
@@ -189,3 +194,15 @@ def test_relu_keeps_nan():
         x = torch.full((batch, 1), float("nan"))
         assert SparseChain([layer], [True])(x).isnan().all()
         assert functional.relu(layer(x)).isnan().all()
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("positive", [True, False])
+def test_compressed_rows(positive, bias):
+    layer = thin_(nn.Linear(30, 20, bias=bias), 0.3)
+    rows = CsrLinear(layer, positive=positive)
+    for shape in ((1, 30), (0, 30), (7, 30), (2, 3, 30), (30,)):
+        wanted = layer(normal(*shape))
+        torch.testing.assert_close(rows(normal(*shape)), wanted.relu() if positive else wanted, **CLOSE)
+    with pytest.raises(RuntimeError, match="for inference"):
+        rows(normal(1, 30).requires_grad_())

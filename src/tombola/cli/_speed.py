@@ -15,6 +15,8 @@ from ._prune_options import numbers
 if TYPE_CHECKING:
     from tombola.deploy import Deployed
 
+KINDS = ("dense", "sparse", "csr")
+
 
 def speed(
     file: DeployablePath,
@@ -58,8 +60,7 @@ def _record(deployed: Deployed) -> dict[str, Any]:
                 "batch": one.batch,
                 "shape": one.shape,
                 "kept": one.kept,
-                "dense_ms": one.dense,
-                "sparse_ms": one.sparse,
+                "milliseconds": one.milliseconds,
                 "layout": one.chosen,
             }
             for one in deployed.layouts
@@ -84,8 +85,8 @@ def _print(title: str, deployed: Deployed) -> None:
     if not deployed.layouts:
         return
     layers = [
-        [one.layer, "x".join(map(str, one.shape)), one.kept, one.batch, one.dense, one.sparse, one.chosen]
+        [one.layer, "x".join(map(str, one.shape)), one.kept, one.batch, *map(one.milliseconds.get, KINDS), one.chosen]
         for one in deployed.layouts
     ]
-    header = ["layer", "shape", "kept", "batch", "dense, ms", "sparse, ms", "layout"]
+    header = ["layer", "shape", "kept", "batch", *(f"{kind}, ms" for kind in KINDS), "layout"]
     print_table("layers that could be sparse", layers, header=header)

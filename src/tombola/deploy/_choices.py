@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from torch import Tensor, nn
 
+from ._csr import CsrLinear
 from ._sites import Chain, Site, chains, replaced, sparse
 from ._turns import Interval, turns
 
@@ -23,18 +23,19 @@ class Layout:
         shape: of its weight, after compaction.
         kept: how many of its weights are not 0.
         batch: how many inputs there are.
-        dense: milliseconds as a dense layer.
-        sparse: milliseconds as a sparse one, alone.
-        chosen: "dense", "sparse", or "joined" for a sparse one in one call with the layer in front of it.
+        milliseconds: as a "dense" layer, a "sparse" one alone, and if it is linear in torch's compressed rows, "csr".
+        chosen: one of these, or "joined" for a sparse one in one call with the layer in front of it.
     """
 
     layer: str
     shape: tuple[int, ...]
     kept: int
     batch: int
-    dense: float
-    sparse: float
+    milliseconds: dict[str, float]
     chosen: str
+
+
+Part = tuple[Chain, str]  # what is replaced, and by which kind of layer
 
 
 class Choices:
@@ -47,14 +48,14 @@ class Choices:
     def __init__(self, module: nn.Module) -> None:
         self.module = module
         self.chains = chains(module)
-        self.layers: dict[Chain, nn.Module] = {}
-        self.networks: dict[tuple[Chain, ...], nn.Module] = {(): module}
+        self.layers: dict[Part, nn.Module] = {}
+        self.networks: dict[tuple[Part, ...], nn.Module] = {(): module}
 
     def measured(self, inputs: Tensor) -> list[Layout]:
         """How each layer that could be sparse runs fastest on what these inputs become in front of it."""
         taken = self._taken(inputs)
         return [
-            Layout(site.name, tuple(site.layer.weight.shape), site.kept, len(inputs), *times, chosen=chosen)
+            Layout(site.name, tuple(site.layer.weight.shape), site.kept, len(inputs), times, chosen)
             for chain in self.chains
             if chain[0] in taken
             for site, times, chosen in self._fastest(chain, taken)
@@ -70,14 +71,15 @@ class Choices:
         sites = [site for chain in self.chains if chain[0] in taken for site in chain]
         if list(chosen) != [site.name for site in sites]:
             raise ValueError(f"what was measured is of another network, with the layers {', '.join(chosen)}")
-        parts: list[Chain] = []
+        parts: list[Part] = []
         for site in sites:
-            if chosen[site.name] == "sparse":
-                parts.append((site,))
-            elif chosen[site.name] == "joined":
-                parts[-1] = (*parts[-1], site)
+            kind = chosen[site.name]
+            if kind == "joined":
+                parts[-1] = ((*parts[-1][0], site), "sparse")
+            elif kind != "dense":
+                parts.append(((site,), kind))
         if tuple(parts) not in self.networks:
-            layers = [(part, self._layer(part, taken[part[0]])) for part in parts]
+            layers = [(chain, self._layer(chain, kind, taken)) for chain, kind in parts]
             self.networks[tuple(parts)] = replaced(self.module, layers)
         return self.networks[tuple(parts)]
 
@@ -97,26 +99,32 @@ class Choices:
         once = {site: found[0][0] for site, found in calls.items() if [len(given) for given in found] == [1]}
         return {site: x for site, x in once.items() if isinstance(x, Tensor)}
 
-    def _fastest(self, chain: Chain, taken: dict[Site, Tensor]) -> list[tuple[Site, tuple[float, float], str]]:
-        """Of each layer its times, dense and sparse, and what is chosen."""
-        times = {site: self._times(site, taken[site]) for site in chain}
-        parts = [tuple(run) for faster, run in groupby(chain, lambda site: times[site][1] < times[site][0]) if faster]
+    def _fastest(self, chain: Chain, taken: dict[Site, Tensor]) -> list[tuple[Site, dict[str, float], str]]:
+        """Of each layer its times by kind, and what is chosen."""
+        times = {site: self._times(site, taken) for site in chain}
+        best = [min(times[site], key=times[site].__getitem__) for site in chain]
         if len(chain) > 1:
-            (together,) = _milliseconds([self._layer(chain, taken[chain[0]])], taken[chain[0]])
-            if together < sum(min(times[site]) for site in chain):
-                parts = [chain]
-        chosen = {site: "joined" if place else "sparse" for part in parts for place, site in enumerate(part)}
-        return [(site, times[site], chosen.get(site, "dense")) for site in chain]
+            (together,) = _milliseconds([self._layer(chain, "sparse", taken)], taken[chain[0]])
+            if together < sum(min(times[site].values()) for site in chain):
+                best = ["sparse"] * len(chain)
+        before = ["", *best]
+        chosen = ["joined" if kind == last == "sparse" else kind for last, kind in zip(before, best, strict=False)]
+        return list(zip(chain, times.values(), chosen, strict=True))
 
-    def _times(self, site: Site, x: Tensor) -> tuple[float, float]:
-        """Milliseconds, dense and sparse."""
-        dense, alone = _milliseconds([site.dense, self._layer((site,), x)], x)
-        return dense, alone
+    def _times(self, site: Site, taken: dict[Site, Tensor]) -> dict[str, float]:
+        """Milliseconds of each kind of layer that there is."""
+        kinds = ["sparse", "csr"] if isinstance(site.layer, nn.Linear) else ["sparse"]
+        layers = [site.dense, *(self._layer((site,), kind, taken) for kind in kinds)]
+        return dict(zip(["dense", *kinds], _milliseconds(layers, taken[site]), strict=True))
 
-    def _layer(self, chain: Chain, x: Tensor) -> nn.Module:
-        if chain not in self.layers:
-            self.layers[chain] = sparse(chain, x.shape)
-        return self.layers[chain]
+    def _layer(self, chain: Chain, kind: str, taken: dict[Site, Tensor]) -> nn.Module:
+        first = chain[0]
+        if (chain, kind) not in self.layers:
+            if kind == "csr" and isinstance(first.layer, nn.Linear):
+                self.layers[chain, kind] = CsrLinear(first.layer, positive=first.positive)
+            else:
+                self.layers[chain, kind] = sparse(chain, taken[first].shape)
+        return self.layers[chain, kind]
 
 
 def _milliseconds(functions: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> list[float]:

@@ -132,8 +132,9 @@ def replaced(module: nn.Module, layers: Iterable[tuple[Chain, nn.Module]]) -> nn
     graph.output(graph.graph_copy(module.graph, copies))
     found = fx.GraphModule(module, graph, type(module).__name__)
     for chain, layer in layers:
-        flattening = [chain[0].flattening] if chain[0].flattening else []
-        nodes = [copies[node] for node in [*flattening, *(node for site in chain for node in site.nodes)]]
+        flattening = chain[0].flattening if getattr(layer, "flat", False) else None
+        inside = [node for site in chain for node in site.nodes]
+        nodes = [copies[node] for node in ([flattening, *inside] if flattening else inside)]
         with graph.inserting_before(nodes[0]):
             made = graph.call_module(chain[0].name, nodes[0].args[:1])
         nodes[-1].replace_all_uses_with(made)
