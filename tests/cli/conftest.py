@@ -51,6 +51,19 @@ def tombola(capsys, tmp_path, monkeypatch):
     return lambda *words: ran(capsys, *words)
 
 
+@pytest.fixture
+def sparse_net(tombola, tmp_path):
+    """A network in `net.safetensors`, most of its weights 0, ten of its hidden units dead."""
+    generator = torch.Generator().manual_seed(3)
+    net = build("mlp:40-60-3", generator=generator)
+    with torch.no_grad():
+        for value in (net.fc1.weight, net.fc2.weight):
+            value *= torch.rand(value.shape, generator=generator) < 0.1
+        net.fc2.weight[:, :10] = 0
+    save_file(net.state_dict(), tmp_path / "net.safetensors")
+    return net
+
+
 def tiny_state(change=lambda state: None):
     """A state dict of `mlp:3-2-2`, changed by a function."""
     net = build(TINY, generator=torch.Generator().manual_seed(3))

@@ -5,25 +5,10 @@ import torch
 from safetensors.torch import save_file
 from tests.cli.conftest import temporary_files
 
-from tombola.models import build
-
 WORDS = ("net.safetensors", "--model", "mlp:40-60-3")
 
 
-@pytest.fixture
-def pruned(tombola, tmp_path):
-    """A network in a file, most of its weights 0, ten of its hidden units dead; and what it computes."""
-    generator = torch.Generator().manual_seed(3)
-    net = build("mlp:40-60-3", generator=generator)
-    with torch.no_grad():
-        for value in (net.fc1.weight, net.fc2.weight):
-            value *= torch.rand(value.shape, generator=generator) < 0.1
-        net.fc2.weight[:, :10] = 0
-    save_file(net.state_dict(), tmp_path / "net.safetensors")
-    return net
-
-
-def test_json_is_the_record_of_the_file_and_the_file_computes_the_same(pruned, tombola, tmp_path):
+def test_json_is_the_record_of_the_file_and_the_file_computes_the_same(sparse_net, tombola, tmp_path):
     import onnxruntime
 
     record = tombola("export", *WORDS, "--onnx", "net.onnx", "--form", "sparse", "--json").record
@@ -35,10 +20,10 @@ def test_json_is_the_record_of_the_file_and_the_file_computes_the_same(pruned, t
         assert 0 < times["low"] <= times["median"] <= times["high"]
     session, x = onnxruntime.InferenceSession(tmp_path / "net.onnx"), torch.randn(9, 40)
     (found,) = session.run(None, {"input": x.numpy()})
-    torch.testing.assert_close(torch.from_numpy(found), pruned(x).detach())
+    torch.testing.assert_close(torch.from_numpy(found), sparse_net(x).detach())
 
 
-def test_the_table_has_the_file_and_its_masked_form(pruned, tombola, tmp_path):
+def test_the_table_has_the_file_and_its_masked_form(sparse_net, tombola, tmp_path):
     result = tombola("export", *WORDS, "--program", "net.pt2")
     title, header, _, *rows = result.out.splitlines()
     assert title == "net.pt2: mlp:40-60-3, checked on random inputs; time of one, in one thread"
@@ -63,7 +48,7 @@ def test_the_table_has_the_file_and_its_masked_form(pruned, tombola, tmp_path):
         (["--onnx", "folder.onnx"], "folder.onnx: is in the way: not a regular file"),
     ],
 )
-def test_what_cannot_be_written_is_bad_input_and_leaves_nothing(words, said, pruned, tombola, tmp_path):
+def test_what_cannot_be_written_is_bad_input_and_leaves_nothing(words, said, sparse_net, tombola, tmp_path):
     (tmp_path / "folder.onnx").mkdir()
     result = tombola("export", *WORDS, *words)
     assert (result.code, result.out) == (2, "")
@@ -71,7 +56,7 @@ def test_what_cannot_be_written_is_bad_input_and_leaves_nothing(words, said, pru
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.onnx", "net.safetensors"]
 
 
-def test_what_is_read_is_not_written_over(pruned, tombola, tmp_path):
+def test_what_is_read_is_not_written_over(sparse_net, tombola, tmp_path):
     (tmp_path / "net.onnx").symlink_to("net.safetensors")
     before = (tmp_path / "net.safetensors").read_bytes()
     result = tombola("export", *WORDS, "--onnx", "net.onnx")
@@ -80,7 +65,7 @@ def test_what_is_read_is_not_written_over(pruned, tombola, tmp_path):
     assert (tmp_path / "net.safetensors").read_bytes() == before
 
 
-def test_without_the_extra_it_says_what_to_install(pruned, tombola, tmp_path, monkeypatch):
+def test_without_the_extra_it_says_what_to_install(sparse_net, tombola, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     result = tombola("export", *WORDS, "--onnx", "net.onnx")
     assert (result.code, result.out) == (2, "")

@@ -1,12 +1,9 @@
 """`tombola speed` times networks from every kind of file; how fast they are depends on the machine."""
 
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from tombola import Ticket
 from tombola.deploy import _choices, _compile
-from tombola.models import build
 
 WORDS = ("net.safetensors", "--model", "mlp:40-60-3")
 
@@ -18,20 +15,7 @@ def short(monkeypatch):
         monkeypatch.setattr(module, "SECONDS", 0.0)
 
 
-@pytest.fixture
-def net(tombola, tmp_path):
-    """A network in a file, most of its weights 0, ten of its hidden units dead."""
-    generator = torch.Generator().manual_seed(3)
-    net = build("mlp:40-60-3", generator=generator)
-    with torch.no_grad():
-        for value in (net.fc1.weight, net.fc2.weight):
-            value *= torch.rand(value.shape, generator=generator) < 0.1
-        net.fc2.weight[:, :10] = 0
-    save_file(net.state_dict(), tmp_path / "net.safetensors")
-    return net
-
-
-def test_json(net, tombola):
+def test_json(sparse_net, tombola):
     record = tombola("speed", *WORDS, "--batches", "8,1", "--json").record
     assert (record["network"], record["threads"]) == ("mlp:40-60-3", 1)
     assert [one["batch"] for one in record["batches"]] == [1, 8]
@@ -43,14 +27,14 @@ def test_json(net, tombola):
     layers = [(one["layer"], one["batch"]) for one in record["layers"]]
     assert layers == [("fc1", 1), ("fc2", 1), ("fc1", 8), ("fc2", 8)]
     first = record["layers"][0]
-    alive = (net.fc2.weight != 0).any(0)
+    alive = (sparse_net.fc2.weight != 0).any(0)
     assert first["shape"][1] == 40
     assert first["shape"][0] <= int(alive.sum())
     assert {one["layout"] for one in record["layers"]} <= {"dense", "sparse", "csr", "joined"}
     assert set(first["milliseconds"]) == {"dense", "sparse", "csr"}
 
 
-def test_tables(net, tombola):
+def test_tables(sparse_net, tombola):
     lines = tombola("speed", *WORDS, "--batches", "4", "--threads", "2").out.splitlines()
     assert lines[0] == "mlp:40-60-3, 2 threads, medians"
     assert lines[1].split("  ")[1:3] == ["batch", " runs"]
@@ -84,16 +68,16 @@ def test_tickets_need_no_more_than_their_file(tombola, verb):
         (["speed", "bare.ticket", "--model", "mlp:40-61-3"], "bare.ticket does not fit mlp:40-61-3"),
     ],
 )
-def test_bad_input_is_said_in_one_line(net, tombola, tmp_path, words, said):
-    masks = {"fc1.weight": net.fc1.weight.detach() != 0}
-    Ticket.from_masks(net, masks).save(tmp_path / "bare.ticket")
+def test_bad_input_is_said_in_one_line(sparse_net, tombola, tmp_path, words, said):
+    masks = {"fc1.weight": sparse_net.fc1.weight.detach() != 0}
+    Ticket.from_masks(sparse_net, masks).save(tmp_path / "bare.ticket")
     result = tombola(*words)
     assert result.code == 2
     assert said in result.complaint
 
 
-def test_a_bare_ticket_with_the_name_of_its_network(net, tombola, tmp_path):
-    Ticket.from_masks(net, {"fc1.weight": net.fc1.weight.detach() != 0}).save(tmp_path / "bare.ticket")
+def test_a_bare_ticket_with_the_name_of_its_network(sparse_net, tombola, tmp_path):
+    Ticket.from_masks(sparse_net, {"fc1.weight": sparse_net.fc1.weight.detach() != 0}).save(tmp_path / "bare.ticket")
     record = tombola("speed", "bare.ticket", "--model", "mlp:40-60-3", "--batches", "1", "--json").record
     assert [one["layer"] for one in record["layers"]] == ["fc1", "fc2"]
 
