@@ -82,7 +82,7 @@ def test_a_real_limit_is_met_while_writing(tmp_path):
         except OSError as error:
             print(error.filename, error)
     """
-    command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "a.bin")]
+    command = [sys.executable, "-B", "-c", textwrap.dedent(script), str(tmp_path / "a.bin")]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert run.stdout.startswith(str(tmp_path / "a.bin"))
     assert "larger than allowed" in run.stdout

@@ -75,9 +75,9 @@ def test_nothing_in_a_file_is_executed(made, tmp_path):
 
 
 def started(folder, *words, **options):
-    """The command line in a process of its own, running."""
+    """The command line in a process of its own, running; with files limited it would leave broken bytecode (-B)."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tombola", *words],
+        [sys.executable, "-B", "-m", "tombola", *words],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

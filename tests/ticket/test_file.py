@@ -267,7 +267,7 @@ def test_a_real_limit_of_the_system_leaves_the_old_ticket(old):
         except OSError as error:
             print(error.filename, error.strerror)
     """
-    command = [sys.executable, "-c", textwrap.dedent(script), str(old / "t.ticket")]
+    command = [sys.executable, "-B", "-c", textwrap.dedent(script), str(old / "t.ticket")]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert run.stdout.startswith(str(old / "t.ticket"))
     assert "larger than allowed" in run.stdout

@@ -30,8 +30,8 @@ def to_torch_prune_(model: nn.Module, masks: Masks) -> None:
     Example:
         >>> net = nn.Sequential(nn.Linear(2, 1, bias=False))
         >>> to_torch_prune_(net, {"0.weight": torch.tensor([[True, False]])})
-        >>> prune.is_pruned(net), net[0].weight[0, 1].item(), sorted(net.state_dict())
-        (True, 0.0, ['0.weight_mask', '0.weight_orig'])
+        >>> prune.is_pruned(net), net[0].weight[0, 1].item() == 0, sorted(net.state_dict())
+        (True, True, ['0.weight_mask', '0.weight_orig'])
     """
     parameters = dict(model.named_parameters())
     check_masks(masks, parameters)
