@@ -126,7 +126,7 @@ def test_each_size_of_batches_runs_its_own_form(monkeypatch, said):
     chosen = compile(net, masks, example, measured=measured)
     ran = []
     for place, form in enumerate(chosen.forms):
-        form.register_forward_hook(lambda *_, place=place: ran.append(place))
+        form.forward = lambda x, place=place: ran.append(place) or x
     for batch in (1, 7, 8, 100):
         chosen(torch.zeros(batch, 1, 8, 8))
     assert ran == [0, 0, 1, 1]
