@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from ._csr import CsrLinear
+from ._pages import settle_
 from ._sites import Chain, Site, chains, replaced, sparse
 from ._turns import Interval, turns
 
@@ -42,10 +43,11 @@ class Choices:
     """Networks with sparse layers in some places; the same layers and networks are made once.
 
     Args:
-        module: at evaluation, pruned weights at zero.
+        module: at evaluation, pruned weights at zero. It is moved to large pages.
     """
 
     def __init__(self, module: nn.Module) -> None:
+        settle_(module)
         self.module = module
         self.chains = chains(module)
         self.layers: dict[Part, nn.Module] = {}
@@ -80,7 +82,9 @@ class Choices:
                 parts.append(((site,), kind))
         if tuple(parts) not in self.networks:
             layers = [(chain, self._layer(chain, kind, taken)) for chain, kind in parts]
-            self.networks[tuple(parts)] = replaced(self.module, layers)
+            made = replaced(self.module, layers)
+            settle_(made)
+            self.networks[tuple(parts)] = made
         return self.networks[tuple(parts)]
 
     def _taken(self, inputs: Tensor) -> dict[Site, Tensor]:
@@ -124,6 +128,7 @@ class Choices:
                 self.layers[chain, kind] = CsrLinear(first.layer, positive=first.positive)
             else:
                 self.layers[chain, kind] = sparse(chain, taken[first].shape)
+            settle_(self.layers[chain, kind])
         return self.layers[chain, kind]
 
 

@@ -16,6 +16,7 @@ from tombola.masks import Masks, bake_
 from ._choices import Choices, Layout
 from ._compact import check_agrees, compact, shared_modules
 from ._fold import fold_
+from ._pages import settle_
 from ._turns import Interval, turns
 
 ROUNDS, SECONDS = 40, 2.0  # of a network; after the seconds there are no more rounds
@@ -63,6 +64,7 @@ class Deployed(nn.Module):
         self.forms, self.starts = nn.ModuleList(forms.values()), list(forms)[1:]
         self.layouts, self.speeds = tuple(layouts), tuple(speeds)
         self._forms = list(forms.values())  # found sooner than in a ModuleList
+        settle_(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """What the masked network makes of inputs, up to rounding. Hooks of forms are not called, to save time."""
@@ -71,6 +73,11 @@ class Deployed(nn.Module):
         if torch.compiler.is_exporting():
             return self._forms[-1].forward(x)
         return self._forms[bisect_right(self.starts, x.shape[0])].forward(x)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Of a copy, or of one that was pickled."""
+        super().__setstate__(state)
+        settle_(self)
 
     def to_json(self) -> dict[str, Any]:
         """What was measured and chosen, as plain data."""

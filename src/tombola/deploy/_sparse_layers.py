@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from math import prod
 from types import ModuleType
 from typing import Any
 
@@ -89,11 +90,10 @@ class SparseChain(_Sparse):
 
     def forward(self, x: Tensor) -> Tensor:
         """What the layers make of inputs."""
-        if self.flat and x.ndim != 2:  # (batch, features)
-            x = x.flatten(1)
         if torch.compiler.is_compiling():
+            x = x.flatten(1) if self.flat else x
             return torch.ops.tombola.sparse_chain(x, self.sizes, self.positive, *self._buffers_in_order())
-        return _run_chain(x, self.sizes, self._shape, self._arrays())
+        return _run_chain(x, self.sizes, self._shape, self._arrays(), flat=self.flat)
 
     def extra_repr(self) -> str:
         """The sizes, and how many numbers are held."""
@@ -199,9 +199,16 @@ def _checked(x: Tensor) -> np.ndarray:
 
 
 def _run_chain(
-    x: Tensor, sizes: list[int], shape: tuple[np.ndarray, np.ndarray], arrays: tuple[np.ndarray, ...]
+    x: Tensor,
+    sizes: list[int],
+    shape: tuple[np.ndarray, np.ndarray],
+    arrays: tuple[np.ndarray, ...],
+    *,
+    flat: bool = False,
 ) -> Tensor:
     taken, inputs, outputs = _checked(x), sizes[0], sizes[-1]
+    if flat and taken.ndim != 2:  # (batch, features)
+        taken = taken.reshape(len(taken), prod(taken.shape[1:]))
     if taken.shape[-1] != inputs:
         raise ValueError(f"inputs have {taken.shape[-1]} numbers each, the first layer takes {inputs}")
     if taken.ndim == 2:  # (batch, features)
