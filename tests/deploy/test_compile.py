@@ -12,6 +12,7 @@ from torch import nn
 from tombola import models
 from tombola.deploy import _choices, _compile, compile
 from tombola.masks import bake_
+from tombola.select import blocks
 
 SIZES = {
     "lenet-300-100": (1, 8, 8),
@@ -51,9 +52,9 @@ def agree(one, other):
 
 @pytest.fixture
 def said(monkeypatch):
-    """What masked, compacted and sparse networks are said to take; sparse layers are faster than dense ones."""
+    """What masked, compacted and sparse networks are said to take, and layers dense, sparse and in other ways."""
 
-    def say(*milliseconds):
+    def say(*milliseconds, layers=(3.0, 1.0, 2.0, 4.0)):
         def rounds(networks, inputs):
             for network in networks:
                 network(inputs)
@@ -64,7 +65,7 @@ def said(monkeypatch):
         def turns(functions, *, rounds, seconds):
             for function in functions:
                 function()
-            return [[each] * 6 for each in ([0.5] if len(functions) == 1 else [3.0, 1.0, 2.0][: len(functions)])]
+            return [[each] * 6 for each in ([0.5] if len(functions) == 1 else layers[: len(functions)])]
 
         monkeypatch.setattr(_compile, "_rounds", rounds)
         monkeypatch.setattr(_choices, "turns", turns)
@@ -183,6 +184,35 @@ def test_layers_run_in_compressed_rows_where_these_are_faster(monkeypatch):
         agree(deployed(x), answers(net, masks, x))
         again = compile(net, masks, example, measured=deployed.to_json())
         assert str(again) == str(deployed)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("name", SIZES)
+def test_networks_in_blocks(name, said):
+    said(3.0, 2.0, 1.0, layers=(4.0, 3.0, 1.0, 2.0))
+    example = torch.zeros(1, *SIZES[name])
+    net, masks = masked_net(name, 0.3, example=example)
+    weights = {key: net.get_parameter(key).detach().abs() for key in masks}
+    masks = blocks(4, 4)(weights, {key: max(min(16, each.numel()), each.numel() // 5) for key, each in weights.items()})
+    deployed = compile(net, masks, example, batches=[1, 5])
+    chosen = {layout.chosen for layout in deployed.layouts if "blocks" in layout.milliseconds}
+    assert {"blocks"} <= chosen <= {"blocks", "joined"}
+    again = compile(net, masks, example, measured=json.loads(json.dumps(deployed.to_json())))
+    assert str(again) == str(deployed)
+    for batch in (1, 5):
+        x = torch.randn(batch, *SIZES[name], generator=torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            agree(deployed(x), answers(net, masks, x))
+
+
+def test_blocks_are_tried_where_rows_share_columns(said):
+    said(3.0, 2.0, 1.0)
+    net, x = nn.Sequential(nn.Linear(64, 64)), torch.zeros(1, 64)
+    generator = torch.Generator().manual_seed(0)
+    for height, tried in ((1, False), (2, False), (4, True), (16, True)):
+        kept = torch.rand(64 // height, 64, generator=generator) < 0.1
+        (layout,) = compile(net, {"0.weight": kept.repeat_interleave(height, 0)}, x, batches=[1]).layouts
+        assert ("blocks" in layout.milliseconds) is tried
 
 
 def test_layers_with_more_than_half_of_their_weights_are_tried_in_one_with_others_only(said):

@@ -13,7 +13,7 @@ from torch.library import opcheck
 from torch.nn import functional
 
 from tombola.deploy._csr import CsrLinear
-from tombola.deploy._quads import quads
+from tombola.deploy._quads import held, quads
 from tombola.deploy._sparse_layers import SparseChain, SparseConv2d
 
 COMPILED = """
@@ -22,8 +22,8 @@ from torch import nn
 from tombola.deploy import CsrLinear, SparseChain, SparseConv2d
 
 rows = CsrLinear(nn.Linear(30, 20), positive=True)
-chain = SparseChain([nn.Linear(30, 20), nn.Linear(20, 10)], [True, False])
-convolution = SparseConv2d(nn.Conv2d(2, 3, 3, stride=2, padding=1), (7, 5), positive=True)
+chain = SparseChain([nn.Linear(30, 20), nn.Linear(20, 10)], [True, False], [4, 1])
+convolution = SparseConv2d(nn.Conv2d(2, 3, 3, stride=2, padding=1), (7, 5), positive=True, height=4)
 with torch.no_grad():
     for layer, x in ((chain, torch.ones(3, 30)), (rows, torch.ones(3, 30)), (convolution, torch.ones(3, 2, 7, 5))):
         assert torch.compile(layer, backend="aot_eager", fullgraph=True)(x).equal(layer(x))
@@ -42,33 +42,38 @@ def normal(*shape, seed=1):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def small_chain():
-    layers = [thin_(nn.Linear(30, 20), 0.3), thin_(nn.Linear(20, 10, bias=False), 0.3, 2)]
-    return SparseChain(layers, [True, False]), nn.Sequential(layers[0], nn.ReLU(), layers[1])
+def small_chain(*heights):
+    layers = [thin_(nn.Linear(30, 23), 0.3), thin_(nn.Linear(23, 10, bias=False), 0.3, 2)]
+    return SparseChain(layers, [True, False], heights), nn.Sequential(layers[0], nn.ReLU(), layers[1])
 
 
 @pytest.mark.parametrize("density", [0.0, 0.02, 0.3, 1.0])
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (7, 3), (40, 61)])
-def test_quads_hold_the_matrix_and_nothing_else(rows, columns, density):
+@pytest.mark.parametrize("height", [1, 4])
+def test_quads_hold_the_matrix_and_nothing_else(height, rows, columns, density):
     matrix = normal(rows, columns) * (torch.rand(rows, columns, generator=torch.Generator().manual_seed(0)) < density)
-    found = quads(matrix)
-    assert len(found.values) == len(found.columns) == 4 * int(found.starts[-1])
-    again = torch.zeros(rows, columns)
-    for row in range(rows):
-        part = slice(4 * int(found.starts[row]), 4 * int(found.starts[row + 1]))
-        assert (part.stop - part.start) - int((matrix[row] != 0).sum()) in range(4)
-        again[row].index_add_(0, found.columns[part].long(), found.values[part])
-    assert again.equal(matrix)
+    found = quads(matrix, height)
+    assert len(found.columns) == 4 * int(found.starts[-1])
+    assert len(found.values) == len(found.columns) * height == held(matrix, height)
+    values = found.values.view(-1, height).T
+    again = torch.zeros(rows + height, columns)
+    for band, row in enumerate(range(0, rows, height)):
+        part = slice(4 * int(found.starts[band]), 4 * int(found.starts[band + 1]))
+        assert (part.stop - part.start) - int((matrix[row : row + height] != 0).any(0).sum()) in range(4)
+        again[row : row + height].index_add_(1, found.columns[part].long(), values[:, part])
+    assert again[:rows].equal(matrix)
+    assert not again[rows:].any()
 
 
 @pytest.mark.parametrize("batch", [0, 1, 2, 3, 4, 5, 64, 65, 131])
-def test_a_chain_is_its_layers(batch):
-    sparse, dense = small_chain()
+@pytest.mark.parametrize("heights", [(1, 1), (4, 4), (1, 4), (4, 1)])
+def test_a_chain_is_its_layers(heights, batch):
+    sparse, dense = small_chain(*heights)
     torch.testing.assert_close(sparse(normal(batch, 30)), dense(normal(batch, 30)), **CLOSE)
 
 
 def test_a_chain_takes_inputs_with_more_axes():
-    sparse, dense = small_chain()
+    sparse, dense = small_chain(1, 4)
     torch.testing.assert_close(sparse(normal(2, 3, 30)), dense(normal(2, 3, 30)), **CLOSE)
     torch.testing.assert_close(sparse(normal(30)), dense(normal(30)), **CLOSE)
     turned = normal(30, 4).T
@@ -78,14 +83,14 @@ def test_a_chain_takes_inputs_with_more_axes():
 def test_a_flat_chain_flattens():
     layer = thin_(nn.Linear(12, 5), 0.5)
     images = normal(3, 2, 3, 2)
-    sparse = SparseChain([layer], [False], flat=True)
+    sparse = SparseChain([layer], [False], [1], flat=True)
     torch.testing.assert_close(sparse(images), layer(images.flatten(1)), **CLOSE)
 
 
 @pytest.mark.parametrize("batch", [1, 6])
 def test_more_inputs_than_a_short_index_tells_apart(batch):
     layer = thin_(nn.Linear(70_000, 3), 0.01)
-    sparse = SparseChain([layer], [False])
+    sparse = SparseChain([layer], [False], [1])
     assert sparse.columns.dtype == torch.int32
     torch.testing.assert_close(sparse(normal(batch, 70_000)), layer(normal(batch, 70_000)), **CLOSE)
 
@@ -95,22 +100,23 @@ def test_more_inputs_than_a_short_index_tells_apart(batch):
 @pytest.mark.parametrize("stride", [1, 2, (3, 1)])
 @pytest.mark.parametrize("padding", [0, 1, (2, 3)])
 @pytest.mark.parametrize("dilation", [1, (2, 1)])
-def test_a_convolution_of_any_geometry(kernel, stride, padding, dilation, batch):
+@pytest.mark.parametrize("height", [1, 4])
+def test_a_convolution_of_any_geometry(height, kernel, stride, padding, dilation, batch):
     layer = thin_(nn.Conv2d(3, 6, kernel, stride=stride, padding=padding, dilation=dilation), 0.4)
     images = normal(batch, 3, 9, 8)
-    sparse = SparseConv2d(layer, (9, 8), positive=False)
+    sparse = SparseConv2d(layer, (9, 8), positive=False, height=height)
     torch.testing.assert_close(sparse(images), layer(images), **CLOSE)
-    rectified = SparseConv2d(layer, (9, 8), positive=True)
+    rectified = SparseConv2d(layer, (9, 8), positive=True, height=height)
     torch.testing.assert_close(rectified(images), layer(images).relu(), **CLOSE)
 
 
 def test_a_layer_of_which_nothing_is_left_is_its_bias():
     layer = thin_(nn.Linear(5, 4), 0.0)
     for batch in (1, 9):
-        assert SparseChain([layer], [False])(normal(batch, 5)).equal(layer.bias.expand(batch, 4))
+        assert SparseChain([layer], [False], [1])(normal(batch, 5)).equal(layer.bias.expand(batch, 4))
     filters = thin_(nn.Conv2d(2, 3, 3), 0.0)
     wanted = filters.bias[:, None, None].expand(2, 3, 4, 4)
-    assert SparseConv2d(filters, (6, 6), positive=False)(normal(2, 2, 6, 6)).equal(wanted)
+    assert SparseConv2d(filters, (6, 6), positive=False, height=1)(normal(2, 2, 6, 6)).equal(wanted)
 
 
 @pytest.mark.parametrize("batch", [1, 8])
@@ -122,15 +128,15 @@ def test_what_is_not_finite_reaches_the_rows_that_read_it_and_no_other(batch, va
         layer.weight[0, :5], layer.weight[1, 2] = 1.0, 1.0
     x = torch.ones(batch, 6)
     x[0, 0] = value
-    made = SparseChain([layer], [False])(x)
+    made = SparseChain([layer], [False], [1])(x)
     assert not made[0, 0].isfinite()
     assert made.isfinite().sum() == 3 * batch - 1
 
 
 def layers_and_inputs():
-    convolution = SparseConv2d(thin_(nn.Conv2d(2, 3, 3, stride=2, padding=1), 0.5), (7, 5), positive=True)
+    convolution = SparseConv2d(thin_(nn.Conv2d(2, 3, 3, stride=2, padding=1), 0.5), (7, 5), positive=True, height=4)
     rows = CsrLinear(thin_(nn.Linear(30, 20), 0.3), positive=True)
-    return [(small_chain()[0], normal(3, 30)), (convolution, normal(3, 2, 7, 5)), (rows, normal(3, 30))]
+    return [(small_chain(4, 1)[0], normal(3, 30)), (convolution, normal(3, 2, 7, 5)), (rows, normal(3, 30))]
 
 
 @pytest.mark.parametrize(("layer", "x"), layers_and_inputs(), ids=["chain", "convolution", "rows"])
@@ -152,7 +158,7 @@ def test_torch_compiles_layers_whole():
 
 
 def test_a_copy_has_numbers_of_its_own():
-    layer, x = small_chain()[0], normal(1, 30)
+    layer, x = small_chain(4, 1)[0], normal(1, 30)
     before, other = layer(x), copy.deepcopy(layer)
     other.values.zero_()
     assert layer(x).equal(before)
@@ -165,14 +171,14 @@ def test_torch_finds_the_operators_in_order(layer, x):
     if isinstance(layer, CsrLinear):
         opcheck(torch.ops.tombola.csr_linear.default, (x, *buffers))
     elif isinstance(layer, SparseChain):
-        opcheck(torch.ops.tombola.sparse_chain.default, (x, layer.sizes, layer.positive, *buffers))
+        opcheck(torch.ops.tombola.sparse_chain.default, (x, layer.inputs, sum(layer.layers, []), *buffers))
     else:
-        given = (x, layer.geometry, layer.positive, layer.size, *buffers)
+        given = (x, layer.geometry, layer.height, layer.positive, layer.size, *buffers)
         opcheck(torch.ops.tombola.sparse_convolution.default, given)
 
 
 def test_what_they_cannot_take_is_refused():
-    sparse = small_chain()[0]
+    sparse = small_chain(4, 1)[0]
     with pytest.raises(TypeError, match=r"float32 on the CPU, got torch\.float64"):
         sparse(normal(1, 30).double())
     with pytest.raises(ValueError, match="inputs have 31 numbers each, the first layer takes 30"):
@@ -183,7 +189,7 @@ def test_what_they_cannot_take_is_refused():
         sparse(normal(1, 30).requires_grad_())
     with pytest.raises(TypeError, match=r"not in torch\.float16"):
         sparse.half()(normal(1, 30))
-    images = SparseConv2d(nn.Conv2d(2, 3, 3), (6, 6), positive=False)
+    images = SparseConv2d(nn.Conv2d(2, 3, 3), (6, 6), positive=False, height=1)
     with pytest.raises(ValueError, match=r"images of \[2, 6, 6\]"):
         images(normal(1, 2, 7, 6))
 
@@ -192,7 +198,7 @@ def test_relu_keeps_nan():
     layer = nn.Linear(1, 1)
     for batch in (1, 8):
         x = torch.full((batch, 1), float("nan"))
-        assert SparseChain([layer], [True])(x).isnan().all()
+        assert SparseChain([layer], [True], [1])(x).isnan().all()
         assert functional.relu(layer(x)).isnan().all()
 
 

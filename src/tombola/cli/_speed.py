@@ -15,7 +15,7 @@ from ._prune_options import numbers
 if TYPE_CHECKING:
     from tombola.deploy import Deployed
 
-KINDS = ("dense", "sparse", "csr")
+KINDS = ("dense", "sparse", "blocks", "csr")
 
 
 def speed(

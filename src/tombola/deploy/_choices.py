@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -24,8 +24,9 @@ class Layout:
         shape: of its weight, after compaction.
         kept: how many of its weights are not 0.
         batch: how many inputs there are.
-        milliseconds: as a "dense" layer, a "sparse" one alone, and if it is linear in torch's compressed rows, "csr".
-        chosen: one of these, or "joined" for a sparse one in one call with the layer in front of it.
+        milliseconds: as a "dense" layer, a "sparse" one row by row, one in "blocks" of four rows by a column if that
+            holds few zeros, and if it is linear in torch's compressed rows, "csr"; each alone.
+        chosen: one of these, or "joined" for sparse or blocks, whichever takes less, in one call with what is in front.
     """
 
     layer: str
@@ -36,7 +37,9 @@ class Layout:
     chosen: str
 
 
-Part = tuple[Chain, str]  # what is replaced, and by which kind of layer
+HEIGHTS = {"sparse": 1, "blocks": 4}  # rows of a band, by our own kinds
+OURS = HEIGHTS.keys()
+Part = tuple[Chain, tuple[str, ...]]  # what is replaced, and by which kinds of layers
 
 
 class Choices:
@@ -69,19 +72,20 @@ class Choices:
         Raises:
             ValueError: if they are of another network.
         """
-        taken, chosen = self._taken(inputs), {layout.layer: layout.chosen for layout in layouts}
+        taken, chosen = self._taken(inputs), {layout.layer: layout for layout in layouts}
         sites = [site for chain in self.chains if chain[0] in taken for site in chain]
         if list(chosen) != [site.name for site in sites]:
             raise ValueError(f"what was measured is of another network, with the layers {', '.join(chosen)}")
         parts: list[Part] = []
         for site in sites:
-            kind = chosen[site.name]
+            kind = chosen[site.name].chosen
             if kind == "joined":
-                parts[-1] = ((*parts[-1][0], site), "sparse")
+                chain, kinds = parts[-1]
+                parts[-1] = ((*chain, site), (*kinds, _ours(chosen[site.name].milliseconds)))
             elif kind != "dense":
-                parts.append(((site,), kind))
+                parts.append(((site,), (kind,)))
         if tuple(parts) not in self.networks:
-            layers = [(chain, self._layer(chain, kind, taken)) for chain, kind in parts]
+            layers = [(chain, self._layer(chain, kinds, taken)) for chain, kinds in parts]
             made = replaced(self.module, layers)
             settle_(made)
             self.networks[tuple(parts)] = made
@@ -108,28 +112,34 @@ class Choices:
         times = {site: self._times(site, taken) for site in chain}
         best = [min(times[site], key=times[site].__getitem__) for site in chain]
         if len(chain) > 1:
-            (together,) = _milliseconds([self._layer(chain, "sparse", taken)], taken[chain[0]])
+            ours = [_ours(times[site]) for site in chain]
+            (together,) = _milliseconds([self._layer(chain, tuple(ours), taken)], taken[chain[0]])
             if together < sum(min(times[site].values()) for site in chain):
-                best = ["sparse"] * len(chain)
+                best = ours
         before = ["", *best]
-        chosen = ["joined" if kind == last == "sparse" else kind for last, kind in zip(before, best, strict=False)]
+        chosen = ["joined" if OURS >= {last, kind} else kind for last, kind in zip(before, best, strict=False)]
         return list(zip(chain, times.values(), chosen, strict=True))
 
     def _times(self, site: Site, taken: dict[Site, Tensor]) -> dict[str, float]:
         """Milliseconds of each kind of layer that there is."""
-        kinds = ["sparse", "csr"] if isinstance(site.layer, nn.Linear) else ["sparse"]
-        layers = [site.dense, *(self._layer((site,), kind, taken) for kind in kinds)]
+        kinds = ["sparse"] + ["blocks"] * site.in_bands + ["csr"] * isinstance(site.layer, nn.Linear)
+        layers = [site.dense, *(self._layer((site,), (kind,), taken) for kind in kinds)]
         return dict(zip(["dense", *kinds], _milliseconds(layers, taken[site]), strict=True))
 
-    def _layer(self, chain: Chain, kind: str, taken: dict[Site, Tensor]) -> nn.Module:
-        first = chain[0]
-        if (chain, kind) not in self.layers:
-            if kind == "csr" and isinstance(first.layer, nn.Linear):
-                self.layers[chain, kind] = CsrLinear(first.layer, positive=first.positive)
+    def _layer(self, chain: Chain, kinds: tuple[str, ...], taken: dict[Site, Tensor]) -> nn.Module:
+        part, first = (chain, kinds), chain[0]
+        if part not in self.layers:
+            if kinds == ("csr",) and isinstance(first.layer, nn.Linear):
+                self.layers[part] = CsrLinear(first.layer, positive=first.positive)
             else:
-                self.layers[chain, kind] = sparse(chain, taken[first].shape)
-            settle_(self.layers[chain, kind])
-        return self.layers[chain, kind]
+                self.layers[part] = sparse(chain, [HEIGHTS[kind] for kind in kinds], taken[first].shape)
+            settle_(self.layers[part])
+        return self.layers[part]
+
+
+def _ours(times: Mapping[str, float]) -> str:
+    """Which of our own kinds takes less."""
+    return min(OURS & times.keys(), key=times.__getitem__)
 
 
 def _milliseconds(functions: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> list[float]:

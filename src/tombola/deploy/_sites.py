@@ -12,11 +12,13 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from ._compact import shared_modules
+from ._quads import FOUR, held
 from ._sparse_layers import SparseChain, SparseConv2d
 
 CONTAINERS = {nn.Sequential, nn.ModuleList, nn.ModuleDict}
 RELUS = {functional.relu, torch.relu, "relu"}
 DENSEST = 0.5  # with more of its weights kept no layer is tried, but in one with others
+FULLEST = 2  # numbers in bands of four rows for each that is kept; with more they are not tried
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,11 @@ class Site:
     def is_thin(self) -> bool:
         """Whether half of the weights or fewer are kept."""
         return self.kept <= DENSEST * self.layer.weight.numel()
+
+    @property
+    def in_bands(self) -> bool:
+        """Whether in bands of four rows no more than twice as many numbers are held as are kept."""
+        return held(self.layer.weight.flatten(1), FOUR) <= FULLEST * self.kept
 
     @property
     def flattening(self) -> fx.Node | None:
@@ -104,18 +111,19 @@ def _chains_of_graph(module: fx.GraphModule, shared: set[str]) -> list[Chain]:
     return found
 
 
-def sparse(chain: Chain, size: Sequence[int]) -> nn.Module:
+def sparse(chain: Chain, heights: Sequence[int], size: Sequence[int]) -> nn.Module:
     """The sparse layer for a chain.
 
     Args:
         chain: of layers.
+        heights: rows of each one's bands, 1 or 4.
         size: the shape of what goes into it.
     """
     first = chain[0]
     if isinstance(first.layer, nn.Conv2d):
-        return SparseConv2d(first.layer, size[-2:], positive=first.positive)
+        return SparseConv2d(first.layer, size[-2:], positive=first.positive, height=heights[0])
     layers, positive = [site.layer for site in chain if isinstance(site.layer, nn.Linear)], [s.positive for s in chain]
-    return SparseChain(layers, positive, flat=first.flattening is not None)
+    return SparseChain(layers, positive, heights, flat=first.flattening is not None)
 
 
 def replaced(module: nn.Module, layers: Iterable[tuple[Chain, nn.Module]]) -> nn.Module:

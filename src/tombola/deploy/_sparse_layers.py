@@ -19,9 +19,10 @@ SHORT = 2**16  # columns that an index of 16 bits tells apart
 BUFFERS = ("values", "columns", "starts", "bias")
 OF_BUFFERS = ", ".join(f"Tensor {name}" for name in BUFFERS)
 
-torch.library.define("tombola::sparse_chain", f"(Tensor x, int[] sizes, bool[] positive, {OF_BUFFERS}) -> Tensor")
+torch.library.define("tombola::sparse_chain", f"(Tensor x, int inputs, int[] layers, {OF_BUFFERS}) -> Tensor")
 torch.library.define(
-    "tombola::sparse_convolution", f"(Tensor x, int[] geometry, bool positive, int[] size, {OF_BUFFERS}) -> Tensor"
+    "tombola::sparse_convolution",
+    f"(Tensor x, int[] geometry, int height, bool positive, int[] size, {OF_BUFFERS}) -> Tensor",
 )
 
 
@@ -61,43 +62,45 @@ class SparseChain(_Sparse):
     Args:
         layers: in order, with zeros for pruned weights.
         positive: whether a ReLU follows each of them.
+        heights: rows of each one's bands, 1 or 4: a column in which one of four rows keeps a weight is held for all.
         flat: whether all axes behind that of the batch are flattened first.
 
     Example:
         >>> layer = nn.Linear(3, 2)
         >>> _ = layer.weight.detach()[0].zero_()
         >>> with torch.no_grad():
-        ...     error = (SparseChain([layer], [False])(torch.ones(1, 3)) - layer(torch.ones(1, 3))).abs().max()
+        ...     error = (SparseChain([layer], [False], [1])(torch.ones(1, 3)) - layer(torch.ones(1, 3))).abs().max()
         >>> float(error) < 1e-6
         True
     """
 
-    def __init__(self, layers: Sequence[nn.Linear], positive: Sequence[bool], *, flat: bool = False) -> None:
+    def __init__(
+        self, layers: Sequence[nn.Linear], positive: Sequence[bool], heights: Sequence[int], *, flat: bool = False
+    ) -> None:
         super().__init__()
-        self.sizes = [layers[0].in_features, *(layer.out_features for layer in layers)]
-        self.positive, self.flat = list(positive), flat
-        self._shape = np.array(self.sizes), np.array(self.positive)
-        parts = [quads(layer.weight) for layer in layers]
-        starts, columns = [torch.zeros(1, dtype=torch.int32)], [part.columns for part in parts]
-        for part in parts:
-            starts.append(part.starts[1:] + starts[-1][-1])
+        self.inputs, self.flat = layers[0].in_features, flat
+        parts = [quads(layer.weight, height) for layer, height in zip(layers, heights, strict=True)]
+        outputs = [layer.out_features for layer in layers]
+        self.layers = [list(map(int, each)) for each in zip(outputs, heights, positive, strict=True)]
+        self._layers = np.array(self.layers)
+        widest = max(layer.in_features for layer in layers)
         self._hold(
             torch.cat([part.values for part in parts]),
-            _index(torch.cat(columns), max(self.sizes[:-1])),
-            torch.cat(starts),
-            torch.cat([_bias(layer) for layer in layers]),
+            _index(torch.cat([part.columns for part in parts]), widest),
+            torch.cat([part.starts for part in parts]),
+            torch.cat([_bias(layer, height) for layer, height in zip(layers, heights, strict=True)]),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """What the layers make of inputs."""
         if torch.compiler.is_compiling():
-            x = x.flatten(1) if self.flat else x
-            return torch.ops.tombola.sparse_chain(x, self.sizes, self.positive, *self._buffers_in_order())
-        return _run_chain(x, self.sizes, self._shape, self._arrays(), flat=self.flat)
+            x, layers = x.flatten(1) if self.flat else x, [number for layer in self.layers for number in layer]
+            return torch.ops.tombola.sparse_chain(x, self.inputs, layers, *self._buffers_in_order())
+        return _run_chain(x, self.inputs, self._layers, self._arrays(), flat=self.flat)
 
     def extra_repr(self) -> str:
         """The sizes, and how many numbers are held."""
-        return f"{' -> '.join(map(str, self.sizes))}, values={len(self.values)}"
+        return f"{' -> '.join(map(str, [self.inputs, *self._layers[:, 0]]))}, values={len(self.values)}"
 
 
 class SparseConv2d(_Sparse):
@@ -107,39 +110,41 @@ class SparseConv2d(_Sparse):
         layer: with one group and zeros as padding, and zeros for pruned weights.
         size: rows and columns of its inputs.
         positive: whether a ReLU follows.
+        height: rows of a band, 1 or 4: of the matrix with a row for each output channel.
 
     Example:
         >>> layer, x = nn.Conv2d(2, 3, 3, padding=1, stride=2), torch.ones(1, 2, 7, 7)
         >>> with torch.no_grad():
-        ...     error = (SparseConv2d(layer, (7, 7), positive=False)(x) - layer(x)).abs().max()
+        ...     error = (SparseConv2d(layer, (7, 7), positive=False, height=1)(x) - layer(x)).abs().max()
         >>> float(error) < 1e-6
         True
     """
 
-    def __init__(self, layer: nn.Conv2d, size: Sequence[int], *, positive: bool) -> None:
+    def __init__(self, layer: nn.Conv2d, size: Sequence[int], *, positive: bool, height: int) -> None:
         super().__init__()
         padding, stride, dilation = (_pair(each) for each in (layer.padding, layer.stride, layer.dilation))
         reach = [d * (k - 1) for d, k in zip(dilation, layer.kernel_size, strict=True)]
         planes = [-(-(n + 2 * p) // s) for n, p, s in zip(size, padding, stride, strict=True)]
-        self.positive, self.inputs = positive, [layer.in_channels, *size]
-        self.size = [(n + 2 * p - r - 1) // s + 1 for n, p, r, s in zip(size, padding, reach, stride, strict=True)]
+        self.positive, self.height, self.inputs = positive, height, [layer.in_channels, *size]
+        made = [(n + 2 * p - r - 1) // s + 1 for n, p, r, s in zip(size, padding, reach, stride, strict=True)]
+        self.size = [layer.out_channels, *made]
         self.geometry = [value for each in zip(padding, stride, planes, strict=True) for value in each]
-        found, places = quads(layer.weight.flatten(1)), _places(layer, stride, dilation, planes)
+        found, places = quads(layer.weight.flatten(1), height), _places(layer, stride, dilation, planes)
         columns = _index(places[found.columns.long()], int(places.max()) + 1)
-        self._hold(found.values, columns, found.starts, _bias(layer))
+        self._hold(found.values, columns, found.starts, _bias(layer, height))
 
     def forward(self, x: Tensor) -> Tensor:
         """The convolution of inputs."""
+        plan = self.geometry, self.height, self.positive, self.size
         if torch.compiler.is_compiling():
-            buffers = self._buffers_in_order()
-            return torch.ops.tombola.sparse_convolution(x, self.geometry, self.positive, self.size, *buffers)
+            return torch.ops.tombola.sparse_convolution(x, *plan, *self._buffers_in_order())
         if list(x.shape[1:]) != self.inputs:
             raise ValueError(f"this layer was made for images of {self.inputs}, got {list(x.shape[1:])}")
-        return _run_convolution(x, self.geometry, self.positive, self.size, self._arrays())
+        return _run_convolution(x, *plan, self._arrays())
 
     def extra_repr(self) -> str:
         """The shapes, and how many numbers are held."""
-        return f"{self.inputs} -> {[len(self.bias), *self.size]}, values={len(self.values)}"
+        return f"{self.inputs} -> {self.size}, values={len(self.values)}"
 
 
 def _places(layer: nn.Conv2d, stride: Sequence[int], dilation: Sequence[int], planes: Sequence[int]) -> Tensor:
@@ -156,10 +161,13 @@ def _index(columns: Tensor, count: int) -> Tensor:
     return columns.to(torch.uint16).view(torch.int16) if count <= SHORT else columns.int()
 
 
-def _bias(layer: nn.Linear | nn.Conv2d) -> Tensor:
-    if layer.bias is None:
-        return torch.zeros(layer.weight.shape[0])
-    return layer.bias.detach().cpu().float().clone()
+def _bias(layer: nn.Linear | nn.Conv2d, height: int) -> Tensor:
+    """Of each row, with zeros where rows fill up a band."""
+    rows = len(layer.weight)
+    found = torch.zeros(rows + -rows % height)
+    if layer.bias is not None:
+        found[:rows] = layer.bias.detach()
+    return found
 
 
 @cache
@@ -199,47 +207,47 @@ def _checked(x: Tensor) -> np.ndarray:
 
 
 def _run_chain(
-    x: Tensor,
-    sizes: list[int],
-    shape: tuple[np.ndarray, np.ndarray],
-    arrays: tuple[np.ndarray, ...],
-    *,
-    flat: bool = False,
+    x: Tensor, inputs: int, layers: np.ndarray, arrays: tuple[np.ndarray, ...], *, flat: bool = False
 ) -> Tensor:
-    taken, inputs, outputs = _checked(x), sizes[0], sizes[-1]
+    taken = _checked(x)
     if flat and taken.ndim != 2:  # (batch, features)
         taken = taken.reshape(len(taken), prod(taken.shape[1:]))
     if taken.shape[-1] != inputs:
         raise ValueError(f"inputs have {taken.shape[-1]} numbers each, the first layer takes {inputs}")
     if taken.ndim == 2:  # (batch, features)
-        made = np.empty((taken.shape[0], outputs), np.float32)
-        _kernels().chain(taken, *shape, *arrays, made)
+        made = np.empty((taken.shape[0], layers[-1, 0]), np.float32)
+        _kernels().chain(taken, layers, *arrays, made)
         return torch.from_numpy(made)
-    return _run_chain(x.reshape(-1, inputs), sizes, shape, arrays).reshape(*x.shape[:-1], outputs)
+    made = _run_chain(x.reshape(-1, inputs), inputs, layers, arrays)
+    return made.reshape(*x.shape[:-1], made.shape[1])
 
 
 def _run_convolution(
-    x: Tensor, geometry: list[int], positive: bool, size: list[int], arrays: tuple[np.ndarray, ...]
+    x: Tensor, geometry: list[int], height: int, positive: bool, size: list[int], arrays: tuple[np.ndarray, ...]
 ) -> Tensor:
-    y = torch.empty(len(x), len(arrays[-1]), *size)
-    _kernels().convolution(_checked(x), np.array(geometry).reshape(2, 3), positive, *arrays, y.numpy())
+    y = torch.empty(len(x), *size)
+    _kernels().convolution(_checked(x), np.array(geometry).reshape(2, 3), height, positive, *arrays, y.numpy())
     return y
 
 
-def _chain(x: Tensor, sizes: list[int], positive: list[bool], *buffers: Tensor) -> Tensor:
-    return _run_chain(x, sizes, (np.array(sizes), np.array(positive)), _arrays(*buffers))
+def _chain(x: Tensor, inputs: int, layers: list[int], *buffers: Tensor) -> Tensor:
+    return _run_chain(x, inputs, np.array(layers).reshape(-1, 3), _arrays(*buffers))
 
 
-def _convolution(x: Tensor, geometry: list[int], positive: bool, size: list[int], *buffers: Tensor) -> Tensor:
-    return _run_convolution(x, geometry, positive, size, _arrays(*buffers))
+def _convolution(
+    x: Tensor, geometry: list[int], height: int, positive: bool, size: list[int], *buffers: Tensor
+) -> Tensor:
+    return _run_convolution(x, geometry, height, positive, size, _arrays(*buffers))
 
 
-def _chain_shape(x: Tensor, sizes: list[int], positive: list[bool], *buffers: Tensor) -> Tensor:
-    return x.new_empty(*x.shape[:-1], sizes[-1])
+def _chain_shape(x: Tensor, inputs: int, layers: list[int], *buffers: Tensor) -> Tensor:
+    return x.new_empty(*x.shape[:-1], layers[-3])
 
 
-def _convolution_shape(x: Tensor, geometry: list[int], positive: bool, size: list[int], *buffers: Tensor) -> Tensor:
-    return x.new_empty(x.shape[0], buffers[-1].shape[0], *size)
+def _convolution_shape(
+    x: Tensor, geometry: list[int], height: int, positive: bool, size: list[int], *buffers: Tensor
+) -> Tensor:
+    return x.new_empty(x.shape[0], *size)
 
 
 torch.library.impl("tombola::sparse_chain", "cpu", _chain)
