@@ -171,9 +171,9 @@ def test_torch_finds_the_operators_in_order(layer, x):
     if isinstance(layer, CsrLinear):
         opcheck(torch.ops.tombola.csr_linear.default, (x, *buffers))
     elif isinstance(layer, SparseChain):
-        opcheck(torch.ops.tombola.sparse_chain.default, (x, layer.inputs, sum(layer.layers, []), *buffers))
+        opcheck(torch.ops.tombola.sparse_chain.default, (x, layer.inputs, layer.layers, *buffers))
     else:
-        given = (x, layer.geometry, layer.height, layer.positive, layer.size, *buffers)
+        given = (x, layer.geometry, layer.positive, layer.size, *buffers)
         opcheck(torch.ops.tombola.sparse_convolution.default, given)
 
 

@@ -117,7 +117,7 @@ class Choices:
             if together < sum(min(times[site].values()) for site in chain):
                 best = ours
         before = ["", *best]
-        chosen = ["joined" if OURS >= {last, kind} else kind for last, kind in zip(before, best, strict=False)]
+        chosen = ["joined" if {last, kind} <= OURS else kind for last, kind in zip(before, best, strict=False)]
         return list(zip(chain, times.values(), chosen, strict=True))
 
     def _times(self, site: Site, taken: dict[Site, Tensor]) -> dict[str, float]:

@@ -151,8 +151,7 @@ def _turn(x: np.ndarray, y: np.ndarray) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _bands(
-    height: int,
+def _any_of_many(
     values: np.ndarray,
     columns: np.ndarray,
     starts: np.ndarray,
@@ -161,8 +160,8 @@ def _bands(
     side: int,
     y: np.ndarray,
 ) -> None:
-    """Fills `y (rows, width)`, by the number of rows in a band."""
-    if height == 1:
+    """Likewise, of a matrix in either."""
+    if len(starts) == len(bias) + 1:
         rows_of_many(values, columns, starts, bias, x, side, y)
     else:
         bands_of_many(values, columns, starts, bias, x, side, y)
@@ -203,7 +202,7 @@ def chain(
             numbers, where = values[value : value + places * height], columns[column : column + places]
             added, out = bias[row : row + count], made[: count * n]
             if n > 1:
-                _bands(height, numbers, where, own, added, taken, n, out.reshape(count, n))
+                _any_of_many(numbers, where, own, added, taken, n, out.reshape(count, n))
             elif height == 1:
                 rows_of_one(numbers, where, own, added, taken, out)
             else:
@@ -245,7 +244,6 @@ def _spread(x: np.ndarray, padding: np.ndarray, stride: np.ndarray, planes: np.n
 def convolution(
     x: np.ndarray,
     geometry: np.ndarray,
-    height: int,
     positive: bool,
     values: np.ndarray,
     columns: np.ndarray,
@@ -261,7 +259,6 @@ def convolution(
     Args:
         x: images.
         geometry: `(2, 3)` int64, of rows and of columns: padding, stride, and the size of a plane.
-        height: rows of a band, 1 or 4.
         positive: whether a ReLU follows.
         values: as in `Quads`.
         columns: likewise, places in the planes.
@@ -279,7 +276,7 @@ def convolution(
         planes = flat[:size].reshape(channels, stride[0], stride[1], rows, pitch, n)
         _spread(x[first : first + n], padding, stride, planes)
         made = np.empty((len(bias), high * pitch * n), np.float32)
-        _bands(height, values, columns, starts, bias, flat, n, made)
+        _any_of_many(values, columns, starts, bias, flat, n, made)
         if positive:
             _rectify(made.reshape(-1))
         found = made.reshape(len(bias), high, pitch, n)

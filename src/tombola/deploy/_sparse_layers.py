@@ -21,8 +21,7 @@ OF_BUFFERS = ", ".join(f"Tensor {name}" for name in BUFFERS)
 
 torch.library.define("tombola::sparse_chain", f"(Tensor x, int inputs, int[] layers, {OF_BUFFERS}) -> Tensor")
 torch.library.define(
-    "tombola::sparse_convolution",
-    f"(Tensor x, int[] geometry, int height, bool positive, int[] size, {OF_BUFFERS}) -> Tensor",
+    "tombola::sparse_convolution", f"(Tensor x, int[] geometry, bool positive, int[] size, {OF_BUFFERS}) -> Tensor"
 )
 
 
@@ -81,8 +80,8 @@ class SparseChain(_Sparse):
         self.inputs, self.flat = layers[0].in_features, flat
         parts = [quads(layer.weight, height) for layer, height in zip(layers, heights, strict=True)]
         outputs = [layer.out_features for layer in layers]
-        self.layers = [list(map(int, each)) for each in zip(outputs, heights, positive, strict=True)]
-        self._layers = np.array(self.layers)
+        self.layers = [int(each) for layer in zip(outputs, heights, positive, strict=True) for each in layer]
+        self._layers = np.array(self.layers).reshape(-1, 3)
         widest = max(layer.in_features for layer in layers)
         self._hold(
             torch.cat([part.values for part in parts]),
@@ -94,13 +93,13 @@ class SparseChain(_Sparse):
     def forward(self, x: Tensor) -> Tensor:
         """What the layers make of inputs."""
         if torch.compiler.is_compiling():
-            x, layers = x.flatten(1) if self.flat else x, [number for layer in self.layers for number in layer]
-            return torch.ops.tombola.sparse_chain(x, self.inputs, layers, *self._buffers_in_order())
+            x = x.flatten(1) if self.flat else x
+            return torch.ops.tombola.sparse_chain(x, self.inputs, self.layers, *self._buffers_in_order())
         return _run_chain(x, self.inputs, self._layers, self._arrays(), flat=self.flat)
 
     def extra_repr(self) -> str:
         """The sizes, and how many numbers are held."""
-        return f"{' -> '.join(map(str, [self.inputs, *self._layers[:, 0]]))}, values={len(self.values)}"
+        return f"{' -> '.join(map(str, [self.inputs, *self.layers[::3]]))}, values={len(self.values)}"
 
 
 class SparseConv2d(_Sparse):
@@ -125,7 +124,7 @@ class SparseConv2d(_Sparse):
         padding, stride, dilation = (_pair(each) for each in (layer.padding, layer.stride, layer.dilation))
         reach = [d * (k - 1) for d, k in zip(dilation, layer.kernel_size, strict=True)]
         planes = [-(-(n + 2 * p) // s) for n, p, s in zip(size, padding, stride, strict=True)]
-        self.positive, self.height, self.inputs = positive, height, [layer.in_channels, *size]
+        self.positive, self.inputs = positive, [layer.in_channels, *size]
         made = [(n + 2 * p - r - 1) // s + 1 for n, p, r, s in zip(size, padding, reach, stride, strict=True)]
         self.size = [layer.out_channels, *made]
         self.geometry = [value for each in zip(padding, stride, planes, strict=True) for value in each]
@@ -135,7 +134,7 @@ class SparseConv2d(_Sparse):
 
     def forward(self, x: Tensor) -> Tensor:
         """The convolution of inputs."""
-        plan = self.geometry, self.height, self.positive, self.size
+        plan = self.geometry, self.positive, self.size
         if torch.compiler.is_compiling():
             return torch.ops.tombola.sparse_convolution(x, *plan, *self._buffers_in_order())
         if list(x.shape[1:]) != self.inputs:
@@ -223,10 +222,10 @@ def _run_chain(
 
 
 def _run_convolution(
-    x: Tensor, geometry: list[int], height: int, positive: bool, size: list[int], arrays: tuple[np.ndarray, ...]
+    x: Tensor, geometry: list[int], positive: bool, size: list[int], arrays: tuple[np.ndarray, ...]
 ) -> Tensor:
     y = torch.empty(len(x), *size)
-    _kernels().convolution(_checked(x), np.array(geometry).reshape(2, 3), height, positive, *arrays, y.numpy())
+    _kernels().convolution(_checked(x), np.array(geometry).reshape(2, 3), positive, *arrays, y.numpy())
     return y
 
 
@@ -234,19 +233,15 @@ def _chain(x: Tensor, inputs: int, layers: list[int], *buffers: Tensor) -> Tenso
     return _run_chain(x, inputs, np.array(layers).reshape(-1, 3), _arrays(*buffers))
 
 
-def _convolution(
-    x: Tensor, geometry: list[int], height: int, positive: bool, size: list[int], *buffers: Tensor
-) -> Tensor:
-    return _run_convolution(x, geometry, height, positive, size, _arrays(*buffers))
+def _convolution(x: Tensor, geometry: list[int], positive: bool, size: list[int], *buffers: Tensor) -> Tensor:
+    return _run_convolution(x, geometry, positive, size, _arrays(*buffers))
 
 
 def _chain_shape(x: Tensor, inputs: int, layers: list[int], *buffers: Tensor) -> Tensor:
     return x.new_empty(*x.shape[:-1], layers[-3])
 
 
-def _convolution_shape(
-    x: Tensor, geometry: list[int], height: int, positive: bool, size: list[int], *buffers: Tensor
-) -> Tensor:
+def _convolution_shape(x: Tensor, geometry: list[int], positive: bool, size: list[int], *buffers: Tensor) -> Tensor:
     return x.new_empty(x.shape[0], *size)
 
 
