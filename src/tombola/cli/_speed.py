@@ -15,7 +15,7 @@ from ._prune_options import numbers
 if TYPE_CHECKING:
     from tombola.deploy import Deployed
 
-KINDS = ("dense", "sparse", "blocks", "csr")
+KINDS = ("dense", "sparse", "blocks", "csr", "2:4")
 
 
 def speed(

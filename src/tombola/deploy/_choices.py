@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from ._csr import CsrLinear
 from ._pages import settle_
-from ._sites import Chain, Site, chains, replaced, sparse
+from ._sites import HEIGHTS, Chain, Site, chains, made, replaced
 from ._turns import Interval, turns
 
 ROUNDS, SECONDS = 15, 0.05  # of a layer; after the seconds there are no more rounds
@@ -25,7 +24,7 @@ class Layout:
         kept: how many of its weights are not 0.
         batch: how many inputs there are.
         milliseconds: as a "dense" layer, a "sparse" one row by row, one in "blocks" of four rows by a column if that
-            holds few zeros, and if it is linear in torch's compressed rows, "csr"; each alone.
+            holds few zeros, and if it is linear in torch's compressed rows, "csr"; on a GPU with "2:4"; each alone.
         chosen: one of these, or "joined" for sparse or blocks, whichever takes less, in one call with what is in front.
     """
 
@@ -37,7 +36,6 @@ class Layout:
     chosen: str
 
 
-HEIGHTS = {"sparse": 1, "blocks": 4}  # rows of a band, by our own kinds
 OURS = HEIGHTS.keys()
 Part = tuple[Chain, tuple[str, ...]]  # what is replaced, and by which kinds of layers
 
@@ -86,9 +84,9 @@ class Choices:
                 parts.append(((site,), (kind,)))
         if tuple(parts) not in self.networks:
             layers = [(chain, self._layer(chain, kinds, taken)) for chain, kinds in parts]
-            made = replaced(self.module, layers)
-            settle_(made)
-            self.networks[tuple(parts)] = made
+            found = replaced(self.module, layers)
+            settle_(found)
+            self.networks[tuple(parts)] = found
         return self.networks[tuple(parts)]
 
     def _taken(self, inputs: Tensor) -> dict[Site, Tensor]:
@@ -111,7 +109,7 @@ class Choices:
         """Of each layer its times by kind, and what is chosen."""
         times = {site: self._times(site, taken) for site in chain}
         best = [min(times[site], key=times[site].__getitem__) for site in chain]
-        if len(chain) > 1:
+        if len(chain) > 1 and OURS & times[chain[0]].keys():
             ours = [_ours(times[site]) for site in chain]
             (together,) = _milliseconds([self._layer(chain, tuple(ours), taken)], taken[chain[0]])
             if together < sum(min(times[site].values()) for site in chain):
@@ -122,19 +120,16 @@ class Choices:
 
     def _times(self, site: Site, taken: dict[Site, Tensor]) -> dict[str, float]:
         """Milliseconds of each kind of layer that there is."""
-        kinds = ["sparse"] + ["blocks"] * site.in_bands + ["csr"] * isinstance(site.layer, nn.Linear)
+        kinds = site.kinds
         layers = [site.dense, *(self._layer((site,), (kind,), taken) for kind in kinds)]
         return dict(zip(["dense", *kinds], _milliseconds(layers, taken[site]), strict=True))
 
     def _layer(self, chain: Chain, kinds: tuple[str, ...], taken: dict[Site, Tensor]) -> nn.Module:
-        part, first = (chain, kinds), chain[0]
-        if part not in self.layers:
-            if kinds == ("csr",) and isinstance(first.layer, nn.Linear):
-                self.layers[part] = CsrLinear(first.layer, positive=first.positive)
-            else:
-                self.layers[part] = sparse(chain, [HEIGHTS[kind] for kind in kinds], taken[first].shape)
-            settle_(self.layers[part])
-        return self.layers[part]
+        if (chain, kinds) not in self.layers:
+            layer = made(chain, kinds, taken[chain[0]].shape)
+            settle_(layer)
+            self.layers[chain, kinds] = layer
+        return self.layers[chain, kinds]
 
 
 def _ours(times: Mapping[str, float]) -> str:

@@ -99,8 +99,10 @@ def compile(
     threads as torch has now; sparse layers use one. Linear layers one behind the other, of any density, become one call
     where that is faster. Last whole networks are timed, and the fastest once more next to the masked one: where the
     interval of their ratio begins at 1 or below, the masked one runs. In a network that torch.fx cannot trace layers
-    are replaced where they stand, if they are called once. For inference in float32 on CPUs; elsewhere only compaction
-    is left.
+    are replaced where they stand, if they are called once.
+
+    For inference in float32 on CPUs. On CUDA linear layers in half precision with two of four neighbouring weights are
+    timed in the product that torch has for these; for everything else compaction is left.
 
     Exact up to float32 rounding; speeds are measured, on this machine and at this moment. Cost: a few seconds of
     measuring, and some more to compile kernels when they are first used.
@@ -141,6 +143,8 @@ def compile(
             inputs = _inputs(example, batch)
             own = choices.measured(inputs) if known is None else known[batch][1]
             made = {"masked": masked, "compacted": choices.module, "sparse": choices.network(own, inputs)}
+            if made["sparse"] is choices.module:  # no layer is
+                del made["sparse"]
             if choices.module is masked:
                 del made["compacted"]
             layouts += own

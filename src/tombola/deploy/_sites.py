@@ -12,12 +12,16 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from ._compact import shared_modules
+from ._csr import CsrLinear
 from ._quads import FOUR, held
+from ._semi_structured import SemiStructuredLinear, runs_semi_structured
 from ._sparse_layers import SparseChain, SparseConv2d
 
 CONTAINERS = {nn.Sequential, nn.ModuleList, nn.ModuleDict}
 RELUS = {functional.relu, torch.relu, "relu"}
 DENSEST = 0.5  # with more of its weights kept no layer is tried, but in one with others
+HEIGHTS = {"sparse": 1, "blocks": FOUR}  # rows of a band, by our own kinds
+OTHERS = {"csr": CsrLinear, "2:4": SemiStructuredLinear}
 FULLEST = 2  # numbers in bands of four rows for each that is kept; with more they are not tried
 
 
@@ -58,9 +62,12 @@ class Site:
         return self.kept <= DENSEST * self.layer.weight.numel()
 
     @property
-    def in_bands(self) -> bool:
-        """Whether in bands of four rows no more than twice as many numbers are held as are kept."""
-        return held(self.layer.weight.flatten(1), FOUR) <= FULLEST * self.kept
+    def kinds(self) -> list[str]:
+        """What can stand for it but a dense layer; blocks where they hold twice as many numbers as are kept at most."""
+        if self.layer.weight.is_cuda:
+            return ["2:4"]
+        in_blocks = held(self.layer.weight.flatten(1), FOUR) <= FULLEST * self.kept
+        return ["sparse"] + ["blocks"] * in_blocks + ["csr"] * isinstance(self.layer, nn.Linear)
 
     @property
     def flattening(self) -> fx.Node | None:
@@ -111,15 +118,18 @@ def _chains_of_graph(module: fx.GraphModule, shared: set[str]) -> list[Chain]:
     return found
 
 
-def sparse(chain: Chain, heights: Sequence[int], size: Sequence[int]) -> nn.Module:
-    """The sparse layer for a chain.
+def made(chain: Chain, kinds: Sequence[str], size: Sequence[int]) -> nn.Module:
+    """The layer that stands for a chain.
 
     Args:
         chain: of layers.
-        heights: rows of each one's bands, 1 or 4.
+        kinds: of each; more than one if all are ours.
         size: the shape of what goes into it.
     """
     first = chain[0]
+    if kinds[0] not in HEIGHTS and isinstance(first.layer, nn.Linear):
+        return OTHERS[kinds[0]](first.layer, positive=first.positive)
+    heights = [HEIGHTS[kind] for kind in kinds]
     if isinstance(first.layer, nn.Conv2d):
         return SparseConv2d(first.layer, size[-2:], positive=first.positive, height=heights[0])
     layers, positive = [site.layer for site in chain if isinstance(site.layer, nn.Linear)], [s.positive for s in chain]
@@ -161,9 +171,10 @@ def _replaceable(module: nn.Module) -> nn.Linear | nn.Conv2d | None:
     if type(module) not in {nn.Linear, nn.Conv2d} or module._forward_hooks or module._forward_pre_hooks:
         return None
     assert isinstance(module, nn.Linear | nn.Conv2d)
-    weight = module.weight
-    if weight.dtype != torch.float32 or weight.device.type != "cpu" or not weight.isfinite().all():
+    if not module.weight.isfinite().all():
         return None
+    if module.weight.dtype != torch.float32 or module.weight.device.type != "cpu":
+        return module if isinstance(module, nn.Linear) and runs_semi_structured(module) else None
     return module if isinstance(module, nn.Linear) or _is_plain(module) else None
 
 

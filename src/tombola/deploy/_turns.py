@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 
+import torch
+
 LEAST = 6  # rounds; with fewer no interval is as sure as 95 %
 WARM, SHORT = 2, 2e-4  # untimed calls at first, seconds that a turn takes at least
 
@@ -40,7 +42,7 @@ class Interval:
 
 
 def turns(functions: Sequence[Callable[[], object]], *, rounds: int, seconds: float) -> list[list[float]]:
-    """Milliseconds of a call of each function, in every round.
+    """Milliseconds of a call of each function, in every round, and of what it asked a GPU for.
 
     All take their turns in every round, so that a machine that becomes busy makes all of them slower. A turn is as many
     calls as make up 0.2 ms, one at least, and the mean of them.
@@ -67,7 +69,15 @@ def _calls(function: Callable[[], object]) -> int:
 
 
 def _turn(function: Callable[[], object], count: int) -> float:
+    _finish()
     begun = perf_counter()
     for _ in range(count):
         function()
+    _finish()
     return 1e3 * (perf_counter() - begun) / count
+
+
+def _finish() -> None:
+    """Waits for the GPU, if there is one at work."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
