@@ -37,7 +37,7 @@ def runs_semi_structured(layer: nn.Linear) -> bool:
 
 
 class SemiStructuredLinear(nn.Module):
-    """A linear layer of two in four weights, with a ReLU if asked for: `(..., inputs)` to `(..., outputs)` [Mishra2021].
+    """A linear layer of two in four weights [Mishra2021], with a ReLU if asked: `(..., inputs)` to `(..., outputs)`.
 
     In half precision on CUDA. Its buffers are plain tensors, so that it can be copied and pickled.
 
