@@ -11,6 +11,7 @@ from torch import nn
 
 from tombola import models
 from tombola.deploy import _choices, _compile, compile
+from tombola.isolation import torch_threads
 from tombola.masks import bake_
 from tombola.select import blocks
 
@@ -116,15 +117,17 @@ def test_what_is_not_faster_does_not_run(milliseconds, form, said):
         agree(deployed(torch.ones(2, 1, 8, 8)), answers(net, masks, torch.ones(2, 1, 8, 8)))
 
 
-def test_each_size_of_batches_runs_its_own_form(monkeypatch, said):
+def test_each_size_of_batches_runs_its_own_form(tmp_path, said):
     said(3.0, 2.0, 1.0)
     example = torch.zeros(1, 1, 8, 8)
     net, masks = masked_net("lenet-300-100", 0.1, example=example)
-    both = compile(net, masks, example, batches=[1, 8])
+    path = tmp_path / "choices.json"
+    both = compile(net, masks, example, batches=[1, 8], cache=path)
     assert len(both.forms) == 1
-    measured = both.to_json()
-    measured["batches"][1]["form"] = "masked"
-    chosen = compile(net, masks, example, measured=measured)
+    content = json.loads(path.read_bytes())
+    content["answer"]["batches"][1]["form"] = "masked"
+    path.write_text(json.dumps(content))
+    chosen = compile(net, masks, example, batches=[1, 8], cache=path)
     ran = []
     for place, form in enumerate(chosen.forms):
         form.forward = lambda x, place=place: ran.append(place) or x
@@ -133,19 +136,42 @@ def test_each_size_of_batches_runs_its_own_form(monkeypatch, said):
     assert ran == [0, 0, 1, 1]
 
 
-def test_what_was_measured_is_not_measured_again(monkeypatch, said):
+def test_what_was_measured_is_not_measured_again(monkeypatch, tmp_path, said):
     said(3.0, 2.0, 1.0)
-    example = torch.zeros(1, 3, 16, 16)
+    example, path = torch.zeros(1, 3, 16, 16), tmp_path / "choices.json"
     net, masks = masked_net("conv-6x0.1", 0.1, example=example)
-    first = compile(net, masks, example, batches=[1, 4])
-    monkeypatch.delattr(_choices, "turns")
-    monkeypatch.delattr(_compile, "_rounds")
-    again = compile(net, masks, example, measured=json.loads(json.dumps(first.to_json())))
+    first = compile(net, masks, example, batches=[4, 1], cache=path)
+    with monkeypatch.context() as patch:
+        patch.delattr(_choices, "turns")
+        patch.delattr(_compile, "_rounds")
+        again = compile(net, masks, example, batches=[1, 4], cache=path)
     assert str(again) == str(first)
     assert (again.speeds, again.layouts) == (first.speeds, first.layouts)
-    other, other_masks = masked_net("conv-2x0.1", 0.1, example=example)
-    with pytest.raises(ValueError, match="of another network"):
-        compile(other, other_masks, example, measured=first.to_json())
+
+
+@pytest.mark.parametrize("changed", ["masks", "network", "batches", "threads", "example"])
+def test_another_question_is_measured(changed, tmp_path, said):
+    said(3.0, 2.0, 1.0)
+    example, path, batches, threads = torch.zeros(1, 1, 8, 8), tmp_path / "choices.json", [1], 1
+    net, masks = masked_net("lenet-300-100", 0.1, example=example)
+    with torch_threads(threads):
+        compile(net, masks, example, batches=batches, cache=path)
+    before = json.loads(path.read_bytes())
+    if changed == "masks":
+        masks["fc2.weight"][0] ^= True
+    elif changed == "network":
+        net.fc2.weight.data[:, 0] = 0.0
+    elif changed == "batches":
+        batches = [2]
+    elif changed == "threads":
+        threads = 2
+    else:
+        example = torch.zeros(1, 1, 4, 16)
+    with torch_threads(threads):
+        found = compile(net, masks, example, batches=batches, cache=path)
+    after = json.loads(path.read_bytes())
+    assert before["question"] != after["question"]
+    assert after["answer"] == json.loads(json.dumps(found.to_json()))
 
 
 def test_a_form_that_was_faster_by_chance_does_not_run(monkeypatch):
@@ -169,7 +195,7 @@ def test_layers_are_joined_where_one_call_is_faster(monkeypatch):
     assert [layout.chosen for layout in deployed.layouts] == ["sparse", "joined", "joined"]
 
 
-def test_layers_run_in_compressed_rows_where_these_are_faster(monkeypatch):
+def test_layers_run_in_compressed_rows_where_these_are_faster(monkeypatch, tmp_path):
     def turns(functions, *, rounds, seconds):
         return [[9.0] * 6] if len(functions) == 1 else [[3.0] * 6, [2.0] * 6, [1.0] * 6][: len(functions)]
 
@@ -177,27 +203,28 @@ def test_layers_run_in_compressed_rows_where_these_are_faster(monkeypatch):
     monkeypatch.setattr(_compile, "_rounds", lambda networks, _: [[9.0 - k] * 6 for k in range(len(networks))])
     example = torch.zeros(1, 3, 16, 16)
     net, masks = masked_net("conv-2x0.1", 0.1, example=example)
-    deployed = compile(net, masks, example, batches=[1])
+    path = tmp_path / "choices.json"
+    deployed = compile(net, masks, example, batches=[1], cache=path)
     assert [layout.chosen for layout in deployed.layouts] == ["sparse", "sparse", "csr", "csr", "csr"]
     x = torch.randn(3, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         agree(deployed(x), answers(net, masks, x))
-        again = compile(net, masks, example, measured=deployed.to_json())
+        again = compile(net, masks, example, batches=[1], cache=path)
         assert str(again) == str(deployed)
 
 
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("name", SIZES)
-def test_networks_in_blocks(name, said):
+def test_networks_in_blocks(name, tmp_path, said):
     said(3.0, 2.0, 1.0, layers=(4.0, 3.0, 1.0, 2.0))
     example = torch.zeros(1, *SIZES[name])
     net, masks = masked_net(name, 0.3, example=example)
     weights = {key: net.get_parameter(key).detach().abs() for key in masks}
     masks = blocks(4, 4)(weights, {key: max(min(16, each.numel()), each.numel() // 5) for key, each in weights.items()})
-    deployed = compile(net, masks, example, batches=[1, 5])
+    deployed = compile(net, masks, example, batches=[1, 5], cache=tmp_path / "choices.json")
     chosen = {layout.chosen for layout in deployed.layouts if "blocks" in layout.milliseconds}
     assert {"blocks"} <= chosen <= {"blocks", "joined"}
-    again = compile(net, masks, example, measured=json.loads(json.dumps(deployed.to_json())))
+    again = compile(net, masks, example, batches=[1, 5], cache=tmp_path / "choices.json")
     assert str(again) == str(deployed)
     for batch in (1, 5):
         x = torch.randn(batch, *SIZES[name], generator=torch.Generator().manual_seed(1))
@@ -278,10 +305,10 @@ class Untraceable(nn.Module):
         return self.tied(x) + self.other(self.conv(x[:, None])[:, 0])
 
 
-def test_layers_of_what_cannot_be_traced_are_replaced_where_they_stand(monkeypatch, said):
+def test_layers_of_what_cannot_be_traced_are_replaced_where_they_stand(monkeypatch, tmp_path, said):
     said(3.0, 2.0, 1.0)
     monkeypatch.setattr(_compile, "_rounds", lambda networks, _: [[2.0 - k] * 6 for k in range(len(networks))])
-    generator = torch.Generator().manual_seed(0)
+    generator, path = torch.Generator().manual_seed(0), tmp_path / "choices.json"
     net = Untraceable().eval()
     masks = {
         name: torch.rand(value.shape, generator=generator) < 0.3
@@ -289,14 +316,14 @@ def test_layers_of_what_cannot_be_traced_are_replaced_where_they_stand(monkeypat
         if value.ndim > 1
     }
     with pytest.warns(UserWarning, match="the model stays as it is"):
-        deployed = compile(net, masks, torch.ones(1, 8), batches=[2])
+        deployed = compile(net, masks, torch.ones(1, 8), batches=[2], cache=path)
     assert [speed.form for speed in deployed.speeds] == ["sparse"]
     assert [layout.layer for layout in deployed.layouts] == ["inner.0", "image"]
     for x in (torch.ones(2, 8), -torch.ones(5, 8)):
         with torch.no_grad():
             agree(deployed(x), answers(net, masks, x))
     with pytest.warns(UserWarning, match="the model stays as it is"):
-        again = compile(net, masks, torch.ones(1, 8), measured=deployed.to_json())
+        again = compile(net, masks, torch.ones(1, 8), batches=[2], cache=path)
     assert str(again) == str(deployed)
 
 
@@ -310,14 +337,19 @@ def test_the_model_stays_as_it_is():
         assert value.equal(before[name])
 
 
-def test_bad_input():
+def test_bad_input(tmp_path):
     example = torch.zeros(1, 1, 8, 8)
     net, masks = masked_net("lenet-300-100", 0.1, example=example)
     for batches in ([], [0], [4, -1]):
         with pytest.raises(ValueError, match="sizes of 1 or more"):
             compile(net, masks, example, batches=batches)
-    for wrong in ({}, {"batches": [{}], "layers": []}, {"batches": [], "layers": [{"layer": "fc1"}]}):
-        with pytest.raises(ValueError, match="not what to_json gives"):
-            compile(net, masks, example, measured=wrong)
+    for content in (b"", b"{}", b"[1]", b'{"question": {}', b"\x80"):
+        path = tmp_path / "other"
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="holds no choices that were measured"):
+            compile(net, masks, example, cache=path)
+        assert path.read_bytes() == content
+    with pytest.raises(FileNotFoundError, match="folder"):
+        compile(net, masks, example, batches=[1], cache=tmp_path / "missing" / "choices.json")
     with pytest.raises(ValueError, match=r"fc1\.weight"):
         compile(net, {"fc1.weight": torch.ones(3, 3, dtype=torch.bool)}, example)

@@ -70,7 +70,7 @@ def test_which_matrices_are():
 
 
 @pytest.mark.usefixtures("product")
-def test_a_network_with_such_layers(monkeypatch):
+def test_a_network_with_such_layers(monkeypatch, tmp_path):
     """All but the clock and the GPU: what is chosen, replaced and kept as JSON."""
     monkeypatch.setattr(_sites, "runs_semi_structured", lambda layer: is_semi_structured(layer.weight))
     monkeypatch.setattr(_sites.Site, "kinds", ["2:4"])
@@ -81,11 +81,12 @@ def test_a_network_with_such_layers(monkeypatch):
     )
     (first, one), (second, two) = two_of_four(64, 128), two_of_four(64, 64)
     net = nn.Sequential(first, nn.ReLU(), second)
-    deployed = compile(net, {"0.weight": one, "2.weight": two}, normal(4, 128), batches=[4])
+    path = tmp_path / "choices.json"
+    deployed = compile(net, {"0.weight": one, "2.weight": two}, normal(4, 128), batches=[4], cache=path)
     assert [layout.chosen for layout in deployed.layouts] == ["2:4", "dense"]
     assert [type(layer) for layer in deployed.forms[0].children()] == [SemiStructuredLinear, nn.Linear]
     torch.testing.assert_close(deployed(normal(7, 128)), net(normal(7, 128)), **CLOSE)
-    again = compile(net, {"0.weight": one, "2.weight": two}, normal(4, 128), measured=deployed.to_json())
+    again = compile(net, {"0.weight": one, "2.weight": two}, normal(4, 128), batches=[4], cache=path)
     assert str(again) == str(deployed)
 
 

@@ -84,9 +84,10 @@ def _print(title: str, deployed: Deployed) -> None:
     print_table(title, rows, header=header)
     if not deployed.layouts:
         return
+    kinds = [kind for kind in KINDS if any(kind in one.milliseconds for one in deployed.layouts)]
     layers = [
-        [one.layer, "x".join(map(str, one.shape)), one.kept, one.batch, *map(one.milliseconds.get, KINDS), one.chosen]
+        [one.layer, "x".join(map(str, one.shape)), one.kept, one.batch, *map(one.milliseconds.get, kinds), one.chosen]
         for one in deployed.layouts
     ]
-    header = ["layer", "shape", "kept", "batch", *(f"{kind}, ms" for kind in KINDS), "layout"]
+    header = ["layer", "shape", "kept", "batch", *(f"{kind}, ms" for kind in kinds), "layout"]
     print_table("layers that could be sparse", layers, header=header)

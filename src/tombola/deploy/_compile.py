@@ -6,6 +6,7 @@ import copy
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from os import PathLike
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, fx, nn
 
 from tombola.masks import Masks, bake_
 
+from ._cache import question, read, write
 from ._choices import Choices, Layout
 from ._compact import check_agrees, compact, shared_modules
 from ._fold import fold_
@@ -90,7 +92,7 @@ def compile(
     example: Tensor,
     *,
     batches: Sequence[int] = (1, 64),
-    measured: Mapping[str, Any] | None = None,
+    cache: str | PathLike[str] | None = None,
 ) -> Deployed:
     """The masked network at evaluation, every layer dense or sparse, whichever is faster here at each size of batches.
 
@@ -112,15 +114,15 @@ def compile(
         masks: of some of its parameters, on their devices.
         example: a batch that it takes. Inputs of the result have its shape, but for the size of the batch.
         batches: the sizes of batches that matter. Others run as the next smaller one does.
-        measured: what `Deployed.to_json` said before, of the same network and masks on a machine like this one. Then
-            nothing is measured, and sizes of batches and choices are those.
+        cache: a file for what was measured. If it answers for this network, masks, sizes of batches, number of threads,
+            versions and kind of machine, nothing is measured; else it is written anew.
 
     Returns:
         A module that can be copied, pickled, compiled and exported by torch; `speeds` and `layouts` say what was
         measured.
 
     Raises:
-        ValueError: if the masks do not fit, there is no size of batches, or what was measured is of another network.
+        ValueError: if the masks do not fit, there is no size of batches, or the cache is another kind of file.
 
     Example:
         >>> from tombola import models
@@ -130,12 +132,14 @@ def compile(
         >>> [speed.form for speed in faster.speeds], faster(torch.ones(1, 1, 28, 28)).shape
         (['sparse'], torch.Size([1, 10]))
     """
-    known = None if measured is None else _known(measured)
-    sizes = sorted(set(batches) if known is None else known)
+    sizes = sorted(set(batches))
     if not sizes or sizes[0] < 1:
         raise ValueError(f"batches are sizes of 1 or more, got {list(batches)}")
     masked = copy.deepcopy(model).eval()
     bake_(masked, masks)
+    asked = question(masked, example, sizes)
+    answer = None if cache is None else read(cache, asked)
+    known = None if answer is None else _known(answer)
     forms, layouts, speeds = dict[int, nn.Module](), list[Layout](), list[Speed]()
     with torch.no_grad():
         choices = Choices(_compacted(model, masks, masked, example))
@@ -150,7 +154,10 @@ def compile(
             layouts += own
             speeds.append(_fastest(made, inputs) if known is None else known[batch][0])
             forms[batch] = made[speeds[-1].form]
-    return Deployed(_merged(forms), layouts, speeds)
+    found = Deployed(_merged(forms), layouts, speeds)
+    if cache is not None and known is None:
+        write(cache, asked, found.to_json())
+    return found
 
 
 def _compacted(model: nn.Module, masks: Masks, masked: nn.Module, example: Tensor) -> nn.Module:
@@ -171,13 +178,10 @@ def _inputs(example: Tensor, batch: int) -> Tensor:
     return torch.randn(batch, *example.shape[1:], generator=generator).to(example)
 
 
-def _known(measured: Mapping[str, Any]) -> dict[int, tuple[Speed, list[Layout]]]:
+def _known(answer: Mapping[str, Any]) -> dict[int, tuple[Speed, list[Layout]]]:
     """What was measured, by the size of batches."""
-    try:
-        speeds = {one["batch"]: Speed.from_json(one) for one in measured["batches"]}
-        layouts = [Layout(**{**one, "shape": tuple(one["shape"])}) for one in measured["layers"]]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"measured is not what to_json gives: {type(error).__name__} {error}") from error
+    speeds = {one["batch"]: Speed.from_json(one) for one in answer["batches"]}
+    layouts = [Layout(**{**one, "shape": tuple(one["shape"])}) for one in answer["layers"]]
     return {batch: (speed, [one for one in layouts if one.batch == batch]) for batch, speed in speeds.items()}
 
 
