@@ -37,8 +37,15 @@ if SMOKE:
     _choices.SECONDS = _compile.SECONDS = 0.0
 
 
-def network(name, density, *, synflow=False):
-    """A network, its masks, and an example; masks by SynFlow layer by layer, or of single weights by chance."""
+def random_mask(shape, density, side, generator):
+    """Blocks of a side by chance; single weights if it is 1, or does not divide outputs and inputs."""
+    side = 1 if shape[0] % side or shape[1] % side else side
+    kept = torch.rand(shape[0] // side, shape[1] // side, *shape[2:], generator=generator) < density
+    return kept.repeat_interleave(side, 0).repeat_interleave(side, 1)
+
+
+def network(name, density, *, synflow=False, side=1):
+    """A network, its masks, and an example; masks by SynFlow layer by layer, or of blocks of a side by chance."""
     shape, generator = SHAPES.get(name, (3, 32, 32)), torch.Generator().manual_seed(0)
     net = models.build(name, input_shape=shape, classes=10, generator=generator).eval()
     example = torch.zeros(1, *shape)
@@ -46,7 +53,7 @@ def network(name, density, *, synflow=False):
         batches = [(example, torch.zeros(1, dtype=torch.int64))]
         return net, prune(net, batches, score=scores.synflow, density=density, allocate=uniform), example
     named = dict(net.named_parameters())
-    masks = {key: torch.rand(v.shape, generator=generator) < density for key, v in named.items() if v.ndim > 1}
+    masks = {key: random_mask(v.shape, density, side, generator) for key, v in named.items() if v.ndim > 1}
     return net, masks, example
 
 
@@ -59,9 +66,9 @@ def times_faster(dense, deployed, x):
     return Interval.of([first / second for first, second in zip(one, other, strict=True)])
 
 
-def faster(name, density, batches, *, synflow=False):
+def faster(name, density, batches, *, synflow=False, side=1):
     """How many times faster the deployed network is, measured once more, at each size of batches."""
-    net, masks, example = network(name, density, synflow=synflow)
+    net, masks, example = network(name, density, synflow=synflow, side=side)
     with torch_threads(1):
         deployed = compile(net, masks, example, batches=batches)
         bake_(net, masks)
@@ -84,6 +91,16 @@ def test_networks(name, density, batch, least, synflow, report):
     (found,) = faster(name, density, [batch], synflow=synflow)
     report(median=found.median, lower=found.low, upper=found.high, least=least)
     assert SMOKE or found.median >= least
+
+
+@pytest.mark.parametrize("density", [0.1, 0.05, 0.02])
+def test_networks_of_blocks(density, report):
+    """Blocks make a network faster still than as many single weights."""
+    batches, sides = [1, 64], [1, 4, 16]
+    found = [[one.median for one in faster(WIDE, density, batches, side=side)] for side in sides]
+    for batch, medians in zip(batches, zip(*found, strict=True), strict=True):
+        report(batch=batch, **{f"side {side}": median for side, median in zip(sides, medians, strict=True)})
+        assert SMOKE or min(medians[1:]) > medians[0]
 
 
 @pytest.mark.parametrize("density", DENSITIES)
@@ -191,8 +208,7 @@ def beside(batch, density, side, report):
     """How many times as long the best other tool takes for a layer of random blocks of a side."""
     generator = torch.Generator().manual_seed(0)
     layer, x = nn.Linear(SIDE, SIDE), torch.randn(batch, SIDE, generator=generator)
-    mask = torch.rand(SIDE // side, SIDE // side, generator=generator) < density
-    mask = mask.repeat_interleave(side, 0).repeat_interleave(side, 1)
+    mask = random_mask((SIDE, SIDE), density, side, generator)
     with torch_threads(1), torch.no_grad():
         layer.weight.mul_(mask)
         ours = compile(nn.Sequential(layer), {"0.weight": mask}, x[:1], batches=[batch])

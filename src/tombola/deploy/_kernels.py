@@ -140,14 +140,22 @@ def _rectify(y: np.ndarray) -> None:
 
 @njit(cache=True, nogil=True)
 def _turn(x: np.ndarray, y: np.ndarray) -> None:
-    """Fills `y (m, n)` with the transpose of `x (n, m)`, a few columns at a time so that what is touched stays near."""
-    for start in range(0, x.shape[1], LINE):
-        stop = min(start + LINE, x.shape[1])
-        part = y[start:stop]
-        for i in range(x.shape[0]):
-            row = x[i, start:stop]
-            for j in range(len(row)):
-                part[j, i] = row[j]
+    """Fills `y (m, n)` with the transpose of `x (n, m)`: of the one with longer rows a line of the cache at a time."""
+    rows, columns = x.shape
+    if rows <= columns:
+        for start in range(0, columns, LINE):
+            part = y[start : start + LINE]
+            for i in range(rows):
+                line = x[i, start : start + LINE]
+                for j in range(len(line)):
+                    part[j, i] = line[j]
+    else:
+        for start in range(0, rows, LINE):
+            part = x[start : start + LINE]
+            for j in range(columns):
+                line = y[j, start : start + LINE]
+                for i in range(len(line)):
+                    line[i] = part[i, j]
 
 
 @njit(cache=True, nogil=True)
