@@ -131,6 +131,19 @@ def test_samples_are_not_what_top_keeps_and_the_seed_is_theirs_too(tombola, tmp_
     assert not kept("--batches", 5).equal(kept())
 
 
+def test_structures_stay_as_a_whole(tombola, tmp_path):
+    def kept(*words):
+        assert tombola(*QUICK, "--exclude", "fc2*", *words).code == 0
+        return weights_of(tmp_path / "t.ticket")["fc1.weight"]
+
+    blocks = kept("--density", 0.25, "--structure", "4x8")
+    assert blocks.view(-1, 4, 8, 8).float().mean((1, 3)).unique().tolist() == [0.0, 1.0]
+    neighbours = kept("--density", 0.5, "--structure", "2:4")
+    assert neighbours.view(-1, 4).sum(1).unique().tolist() == [2]
+    outputs = kept("--density", 0.25, "--structure", "channels")
+    assert outputs.float().mean(1).unique().tolist() == [0.0, 1.0]
+
+
 def test_patterns_say_what_is_pruned(tombola):
     record = tombola(*QUICK, "--exclude", "fc2*", "--json").record
     assert list(record["per_layer"]) == ["fc1.weight"]
@@ -176,6 +189,11 @@ def test_several_criteria_side_by_side_in_a_folder(tombola, tmp_path):
         (["--exclude", "*"], "nothing to prune"),
         (["--mixture", "0.1"], "nothing is drawn without --sample; leave --mixture out"),
         (["--sample", "--mixture", "2"], "mixture lies in [0, 1]"),
+        (["--structure", "4"], "--structure takes blocks as 4x4, neighbours as 2:4, or channels; got '4'"),
+        (["--structure", "0x4"], "the sides of a block are at least 1"),
+        (["--structure", "2:4", "--density", "0.6"], "ask for fewer"),
+        (["--structure", "4x4", "--sample"], "--sample draws single weights; leave --structure out"),
+        (["--structure", "4x4", "--compare"], "leave --structure out"),
         (["--steps", "5"], "nothing is trained without --train; leave --steps out"),
         (["--compare", "--train", "--rounds", "3"], "leave --rounds, --train out"),
         (["--compare", "--density", "0"], "densities"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable
 from functools import partial
@@ -38,6 +39,7 @@ def prune(  # noqa: PLR0913 - one parameter for each option
     sample: options.Sample = False,
     temperature: options.Temperature = None,
     mixture: options.Mixture = None,
+    structure: options.Structure = None,
     rounds: options.RoundCount = None,
     noise: options.Noise = False,
     batches: options.BatchCount = None,
@@ -67,7 +69,7 @@ def prune(  # noqa: PLR0913 - one parameter for each option
     )
     if compare:
         given = {"--allocate": allocate, "--temperature": temperature, "--mixture": mixture, "--rounds": rounds}
-        given |= {"--noise": noise, "--batches": batches, "--train": train}
+        given |= {"--structure": structure, "--noise": noise, "--batches": batches, "--train": train}
         options.refuse(given, "--compare prunes as published, and always trains")
         compare_criteria(wanted, output, as_json)
         return
@@ -78,7 +80,7 @@ def prune(  # noqa: PLR0913 - one parameter for each option
         score=criterion.score,
         density=criterion.schedule(wanted.densities[0], rounds, sampled=sample),
         allocate=None if allocate is None else pruning.named("allocation", allocate, pruning.ALLOCATIONS),
-        select=_select(sample, temperature, mixture),
+        select=_select(sample, temperature, mixture, structure),
     )
     check_writable(output)
     record = _written(wanted, pruned, partial(scoring_batches, batches=batches or 1, noise=noise), train, output)
@@ -160,19 +162,32 @@ def _as_torch(net: nn.Module) -> Scheme:
     return scheme
 
 
-def _select(sampled: bool, temperature: float | None, mixture: float | None) -> Select:
+def _select(sampled: bool, temperature: float | None, mixture: float | None, structure: str | None) -> Select:
     """How weights are chosen.
 
     Raises:
-        ValueError: if something is said of samples without asking for one.
+        ValueError: if something is said of samples without asking for one, or the structure is not understood.
     """
     from tombola.select import top
     from tombola.sketch import sketch
 
     if not sampled:
         options.refuse({"--temperature": temperature, "--mixture": mixture}, "nothing is drawn without --sample")
-        return top
+        return top if structure is None else _structured(structure)
+    options.refuse({"--structure": structure}, "--sample draws single weights")
     return sketch(temperature=1.0 if temperature is None else temperature, mixture=mixture or 0.0)
+
+
+def _structured(structure: str) -> Select:
+    """The selection that keeps a structure."""
+    from tombola.select import blocks, channels, n_of_m
+
+    if structure == "channels":
+        return channels()
+    if found := re.fullmatch(r"(\d+)([x:])(\d+)", structure):
+        first, kind, second = found.groups()
+        return (blocks if kind == "x" else n_of_m)(int(first), int(second))
+    raise ValueError(f"--structure takes blocks as 4x4, neighbours as 2:4, or channels; got {structure!r}")
 
 
 def _described(net: nn.Module, masks: Masks, example: torch.Tensor) -> dict[str, Any]:

@@ -35,6 +35,10 @@ Temperature = Annotated[
 Mixture = Annotated[
     float | None, Option(metavar="X", help="Of --sample: the share of chances that is even. Default: 0.")
 ]
+Structure = Annotated[
+    str | None,
+    Option(metavar="4x4|2:4|channels", help="What stays as a whole: blocks of outputs by inputs, 2 of 4, or outputs."),
+]
 RoundCount = Annotated[
     int | None, Option("--rounds", min=1, metavar="N", help="Of scoring. Default: as published; 1 with --sample.")
 ]

@@ -106,7 +106,7 @@ def compile(
     For inference in float32 on CPUs. On CUDA linear layers in half precision with two of four neighbouring weights are
     timed in the product that torch has for these; for everything else compaction is left.
 
-    Exact up to float32 rounding; speeds are measured, on this machine and at this moment. Cost: a few seconds of
+    Exact up to rounding; speeds are measured, on this machine and at this moment. Cost: a few seconds of
     measuring, and some more to compile kernels when they are first used.
 
     Args:
@@ -137,7 +137,7 @@ def compile(
         raise ValueError(f"batches are sizes of 1 or more, got {list(batches)}")
     masked = copy.deepcopy(model).eval()
     bake_(masked, masks)
-    asked = question(masked, example, sizes)
+    asked = {} if cache is None else question(masked, example, sizes)
     answer = None if cache is None else read(cache, asked)
     known = None if answer is None else _known(answer)
     forms, layouts, speeds = dict[int, nn.Module](), list[Layout](), list[Speed]()
