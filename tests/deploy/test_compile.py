@@ -90,8 +90,9 @@ def test_networks_of_sparse_layers_alone(name, batch, said):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_random_networks(seed, said):
-    said(3.0, 2.0, 1.0)
+@pytest.mark.parametrize("layers", [(3.0, 1.0, 2.0, 4.0), (4.0, 3.0, 1.0, 2.0)], ids=["sparse", "blocks"])
+def test_random_networks(layers, seed, said):
+    said(3.0, 2.0, 1.0, layers=layers)
     generator = torch.Generator().manual_seed(seed)
     net = Net(drawing(generator)).eval()
     fill_(net, generator)
