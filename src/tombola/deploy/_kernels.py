@@ -131,6 +131,23 @@ def bands_of_many(
 
 
 @njit(cache=True, nogil=True)
+def _any_of_many(
+    values: np.ndarray,
+    columns: np.ndarray,
+    starts: np.ndarray,
+    bias: np.ndarray,
+    x: np.ndarray,
+    side: int,
+    y: np.ndarray,
+) -> None:
+    """Likewise, of a matrix in either."""
+    if len(starts) == len(bias) + 1:
+        rows_of_many(values, columns, starts, bias, x, side, y)
+    else:
+        bands_of_many(values, columns, starts, bias, x, side, y)
+
+
+@njit(cache=True, nogil=True)
 def _rectify(y: np.ndarray) -> None:
     """A ReLU in place, flat; NaN stays."""
     zero = np.float32(0)
@@ -156,23 +173,6 @@ def _turn(x: np.ndarray, y: np.ndarray) -> None:
                 line = y[j, start : start + LINE]
                 for i in range(len(line)):
                     line[i] = part[i, j]
-
-
-@njit(cache=True, nogil=True)
-def _any_of_many(
-    values: np.ndarray,
-    columns: np.ndarray,
-    starts: np.ndarray,
-    bias: np.ndarray,
-    x: np.ndarray,
-    side: int,
-    y: np.ndarray,
-) -> None:
-    """Likewise, of a matrix in either."""
-    if len(starts) == len(bias) + 1:
-        rows_of_many(values, columns, starts, bias, x, side, y)
-    else:
-        bands_of_many(values, columns, starts, bias, x, side, y)
 
 
 @njit(cache=True, nogil=True)
