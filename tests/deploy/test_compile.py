@@ -243,6 +243,16 @@ def test_blocks_are_tried_where_rows_share_columns(said):
         assert ("blocks" in layout.milliseconds) is tried
 
 
+def test_gradients_need_not_be_switched_off(said):
+    """Behind a layer that stays dense, whose parameters could have gradients, there is one that is sparse."""
+    said(3.0, 2.0, 1.0)
+    net, x = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 4)), torch.ones(3, 8)
+    deployed = compile(net, {"2.weight": torch.eye(8)[:4] > 0}, torch.zeros(1, 8), batches=[1])
+    assert [layout.layer for layout in deployed.layouts] == ["2"]
+    assert not deployed(x).requires_grad
+    assert all(value.requires_grad for value in net.parameters())
+
+
 def test_layers_with_more_than_half_of_their_weights_are_tried_in_one_with_others_only(said):
     said(3.0, 2.0, 1.0)
     example = torch.zeros(1, 3, 16, 16)

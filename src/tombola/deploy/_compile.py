@@ -51,7 +51,7 @@ class Speed:
 
 
 class Deployed(nn.Module):
-    """A pruned network, in the form that was fastest for batches of its size.
+    """A pruned network for inference, in the form that was fastest for batches of its size; no parameter has gradients.
 
     Between two sizes that were measured the form of the smaller one runs; when it is exported, that of the largest.
 
@@ -66,7 +66,7 @@ class Deployed(nn.Module):
         self.forms, self.starts = nn.ModuleList(forms.values()), list(forms)[1:]
         self.layouts, self.speeds = tuple(layouts), tuple(speeds)
         self._forms = list(forms.values())  # found sooner than in a ModuleList
-        settle_(self)
+        settle_(self.requires_grad_(False))
 
     def forward(self, x: Tensor) -> Tensor:
         """What the masked network makes of inputs, up to rounding. Hooks of forms are not called, to save time."""
