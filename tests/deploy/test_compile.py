@@ -185,6 +185,15 @@ def test_a_form_that_was_faster_by_chance_does_not_run(monkeypatch):
     assert not answers
 
 
+def test_the_masked_network_is_as_fast_as_itself(monkeypatch):
+    answers = [[[1.0] * 6, [2.0] * 6, [3.0] * 6], [[2.0] * 6, [1.0] * 6]]
+    monkeypatch.setattr(_compile, "_rounds", lambda networks, inputs: answers.pop(0))
+    example = torch.zeros(1, 1, 8, 8)
+    net, masks = masked_net("lenet-300-100", 0.1, example=example)
+    (speed,) = compile(net, masks, example, batches=[1]).speeds
+    assert (speed.form, speed.ratio.median, speed.deployed) == ("masked", 1.0, speed.dense)
+
+
 def test_layers_are_joined_where_one_call_is_faster(monkeypatch):
     def turns(functions, *, rounds, seconds):
         return [[1.0] * 6 if len(functions) == 1 else [0.6 + 0.1 * place] * 6 for place in range(len(functions))]

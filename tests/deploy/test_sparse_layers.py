@@ -22,8 +22,8 @@ from torch import nn
 from tombola.deploy import CsrLinear, SparseChain, SparseConv2d
 
 rows = CsrLinear(nn.Linear(30, 20), positive=True)
-chain = SparseChain([nn.Linear(30, 20), nn.Linear(20, 10)], [True, False], [4, 1])
-convolution = SparseConv2d(nn.Conv2d(2, 3, 3, stride=2, padding=1), (7, 5), positive=True, height=4)
+chain = SparseChain([nn.Linear(30, 20), nn.Linear(20, 10)], [True, False], [True, False])
+convolution = SparseConv2d(nn.Conv2d(2, 3, 3, stride=2, padding=1), (7, 5), positive=True, blocks=True)
 with torch.no_grad():
     for layer, x in ((chain, torch.ones(3, 30)), (rows, torch.ones(3, 30)), (convolution, torch.ones(3, 2, 7, 5))):
         assert torch.compile(layer, backend="aot_eager", fullgraph=True)(x).equal(layer(x))
@@ -42,9 +42,9 @@ def normal(*shape, seed=1):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def small_chain(*heights):
+def small_chain(*blocks):
     layers = [thin_(nn.Linear(30, 23), 0.3), thin_(nn.Linear(23, 10, bias=False), 0.3, 2)]
-    return SparseChain(layers, [True, False], heights), nn.Sequential(layers[0], nn.ReLU(), layers[1])
+    return SparseChain(layers, [True, False], blocks), nn.Sequential(layers[0], nn.ReLU(), layers[1])
 
 
 @pytest.mark.parametrize("density", [0.0, 0.02, 0.3, 1.0])
@@ -66,14 +66,14 @@ def test_quads_hold_the_matrix_and_nothing_else(height, rows, columns, density):
 
 
 @pytest.mark.parametrize("batch", [0, 1, 2, 3, 4, 5, 64, 65, 131])
-@pytest.mark.parametrize("heights", [(1, 1), (4, 4), (1, 4), (4, 1)])
-def test_a_chain_is_its_layers(heights, batch):
-    sparse, dense = small_chain(*heights)
+@pytest.mark.parametrize("blocks", [(False, False), (True, True), (False, True), (True, False)])
+def test_a_chain_is_its_layers(blocks, batch):
+    sparse, dense = small_chain(*blocks)
     torch.testing.assert_close(sparse(normal(batch, 30)), dense(normal(batch, 30)), **CLOSE)
 
 
 def test_a_chain_takes_inputs_with_more_axes():
-    sparse, dense = small_chain(1, 4)
+    sparse, dense = small_chain(False, True)
     torch.testing.assert_close(sparse(normal(2, 3, 30)), dense(normal(2, 3, 30)), **CLOSE)
     torch.testing.assert_close(sparse(normal(30)), dense(normal(30)), **CLOSE)
     turned = normal(30, 4).T
@@ -83,14 +83,14 @@ def test_a_chain_takes_inputs_with_more_axes():
 def test_a_flat_chain_flattens():
     layer = thin_(nn.Linear(12, 5), 0.5)
     images = normal(3, 2, 3, 2)
-    sparse = SparseChain([layer], [False], [1], flat=True)
+    sparse = SparseChain([layer], [False], [False], flat=True)
     torch.testing.assert_close(sparse(images), layer(images.flatten(1)), **CLOSE)
 
 
 @pytest.mark.parametrize("batch", [1, 6])
 def test_more_inputs_than_a_short_index_tells_apart(batch):
     layer = thin_(nn.Linear(70_000, 3), 0.01)
-    sparse = SparseChain([layer], [False], [1])
+    sparse = SparseChain([layer], [False], [False])
     assert sparse.columns.dtype == torch.int32
     torch.testing.assert_close(sparse(normal(batch, 70_000)), layer(normal(batch, 70_000)), **CLOSE)
 
@@ -100,23 +100,23 @@ def test_more_inputs_than_a_short_index_tells_apart(batch):
 @pytest.mark.parametrize("stride", [1, 2, (3, 1)])
 @pytest.mark.parametrize("padding", [0, 1, (2, 3)])
 @pytest.mark.parametrize("dilation", [1, (2, 1)])
-@pytest.mark.parametrize("height", [1, 4])
-def test_a_convolution_of_any_geometry(height, kernel, stride, padding, dilation, batch):
+@pytest.mark.parametrize("blocks", [False, True])
+def test_a_convolution_of_any_geometry(blocks, kernel, stride, padding, dilation, batch):
     layer = thin_(nn.Conv2d(3, 6, kernel, stride=stride, padding=padding, dilation=dilation), 0.4)
     images = normal(batch, 3, 9, 8)
-    sparse = SparseConv2d(layer, (9, 8), positive=False, height=height)
+    sparse = SparseConv2d(layer, (9, 8), positive=False, blocks=blocks)
     torch.testing.assert_close(sparse(images), layer(images), **CLOSE)
-    rectified = SparseConv2d(layer, (9, 8), positive=True, height=height)
+    rectified = SparseConv2d(layer, (9, 8), positive=True, blocks=blocks)
     torch.testing.assert_close(rectified(images), layer(images).relu(), **CLOSE)
 
 
 def test_a_layer_of_which_nothing_is_left_is_its_bias():
     layer = thin_(nn.Linear(5, 4), 0.0)
     for batch in (1, 9):
-        assert SparseChain([layer], [False], [1])(normal(batch, 5)).equal(layer.bias.expand(batch, 4))
+        assert SparseChain([layer], [False], [False])(normal(batch, 5)).equal(layer.bias.expand(batch, 4))
     filters = thin_(nn.Conv2d(2, 3, 3), 0.0)
     wanted = filters.bias[:, None, None].expand(2, 3, 4, 4)
-    assert SparseConv2d(filters, (6, 6), positive=False, height=1)(normal(2, 2, 6, 6)).equal(wanted)
+    assert SparseConv2d(filters, (6, 6), positive=False, blocks=False)(normal(2, 2, 6, 6)).equal(wanted)
 
 
 @pytest.mark.parametrize("batch", [1, 8])
@@ -128,15 +128,15 @@ def test_what_is_not_finite_reaches_the_rows_that_read_it_and_no_other(batch, va
         layer.weight[0, :5], layer.weight[1, 2] = 1.0, 1.0
     x = torch.ones(batch, 6)
     x[0, 0] = value
-    made = SparseChain([layer], [False], [1])(x)
+    made = SparseChain([layer], [False], [False])(x)
     assert not made[0, 0].isfinite()
     assert made.isfinite().sum() == 3 * batch - 1
 
 
 def layers_and_inputs():
-    convolution = SparseConv2d(thin_(nn.Conv2d(2, 3, 3, stride=2, padding=1), 0.5), (7, 5), positive=True, height=4)
+    convolution = SparseConv2d(thin_(nn.Conv2d(2, 3, 3, stride=2, padding=1), 0.5), (7, 5), positive=True, blocks=True)
     rows = CsrLinear(thin_(nn.Linear(30, 20), 0.3), positive=True)
-    return [(small_chain(4, 1)[0], normal(3, 30)), (convolution, normal(3, 2, 7, 5)), (rows, normal(3, 30))]
+    return [(small_chain(True, False)[0], normal(3, 30)), (convolution, normal(3, 2, 7, 5)), (rows, normal(3, 30))]
 
 
 @pytest.mark.parametrize(("layer", "x"), layers_and_inputs(), ids=["chain", "convolution", "rows"])
@@ -158,7 +158,7 @@ def test_torch_compiles_layers_whole():
 
 
 def test_a_copy_has_numbers_of_its_own():
-    layer, x = small_chain(4, 1)[0], normal(1, 30)
+    layer, x = small_chain(True, False)[0], normal(1, 30)
     before, other = layer(x), copy.deepcopy(layer)
     other.values.zero_()
     assert layer(x).equal(before)
@@ -178,7 +178,7 @@ def test_torch_finds_the_operators_in_order(layer, x):
 
 
 def test_what_they_cannot_take_is_refused():
-    sparse = small_chain(4, 1)[0]
+    sparse = small_chain(True, False)[0]
     with pytest.raises(TypeError, match=r"float32 on the CPU, got torch\.float64"):
         sparse(normal(1, 30).double())
     with pytest.raises(ValueError, match="inputs have 31 numbers each, the first layer takes 30"):
@@ -189,7 +189,7 @@ def test_what_they_cannot_take_is_refused():
         sparse(normal(1, 30).requires_grad_())
     with pytest.raises(TypeError, match=r"not in torch\.float16"):
         sparse.half()(normal(1, 30))
-    images = SparseConv2d(nn.Conv2d(2, 3, 3), (6, 6), positive=False, height=1)
+    images = SparseConv2d(nn.Conv2d(2, 3, 3), (6, 6), positive=False, blocks=False)
     with pytest.raises(ValueError, match=r"images of \[2, 6, 6\]"):
         images(normal(1, 2, 7, 6))
 
@@ -198,7 +198,7 @@ def test_relu_keeps_nan():
     layer = nn.Linear(1, 1)
     for batch in (1, 8):
         x = torch.full((batch, 1), float("nan"))
-        assert SparseChain([layer], [True], [1])(x).isnan().all()
+        assert SparseChain([layer], [True], [False])(x).isnan().all()
         assert functional.relu(layer(x)).isnan().all()
 
 

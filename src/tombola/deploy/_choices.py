@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from ._pages import settle_
-from ._sites import HEIGHTS, Chain, Site, chains, made, replaced
+from ._sites import OURS, Chain, Site, chains, made, replaced
 from ._turns import Interval, turns
 
 ROUNDS, SECONDS = 15, 0.05  # of a layer; after the seconds there are no more rounds
@@ -36,7 +36,6 @@ class Layout:
     chosen: str
 
 
-OURS = HEIGHTS.keys()
 Part = tuple[Chain, tuple[str, ...]]  # what is replaced, and by which kinds of layers
 
 

@@ -191,7 +191,7 @@ def _fastest(made: Mapping[str, nn.Module], inputs: Tensor) -> Speed:
     form = min(made, key=lambda one: Interval.of(first[one]).median)  # the first of those that are the same
     masked, chosen = _rounds([made["masked"], made[form]], inputs)
     ratio = _ratio(masked, chosen)
-    if ratio.low <= 1:
+    if form == "masked" or ratio.low <= 1:
         form, chosen, ratio = "masked", masked, Interval(1.0, 1.0, 1.0)
     return Speed(len(inputs), form, Interval.of(masked), Interval.of(chosen), ratio)
 

@@ -20,7 +20,7 @@ from ._sparse_layers import SparseChain, SparseConv2d
 CONTAINERS = {nn.Sequential, nn.ModuleList, nn.ModuleDict}
 RELUS = {functional.relu, torch.relu, "relu"}
 DENSEST = 0.5  # with more of its weights kept no layer is tried, but in one with others
-HEIGHTS = {"sparse": 1, "blocks": FOUR}  # rows of a band, by our own kinds
+OURS = {"sparse", "blocks"}  # kinds that can be joined
 OTHERS = {"csr": CsrLinear, "2:4": SemiStructuredLinear}
 FULLEST = 2  # numbers in bands of four rows for each that is kept; with more they are not tried
 
@@ -127,13 +127,13 @@ def made(chain: Chain, kinds: Sequence[str], size: Sequence[int]) -> nn.Module:
         size: the shape of what goes into it.
     """
     first = chain[0]
-    if kinds[0] not in HEIGHTS and isinstance(first.layer, nn.Linear):
+    if kinds[0] not in OURS and isinstance(first.layer, nn.Linear):
         return OTHERS[kinds[0]](first.layer, positive=first.positive)
-    heights = [HEIGHTS[kind] for kind in kinds]
+    blocks = [kind == "blocks" for kind in kinds]
     if isinstance(first.layer, nn.Conv2d):
-        return SparseConv2d(first.layer, size[-2:], positive=first.positive, height=heights[0])
+        return SparseConv2d(first.layer, size[-2:], positive=first.positive, blocks=blocks[0])
     layers, positive = [site.layer for site in chain if isinstance(site.layer, nn.Linear)], [s.positive for s in chain]
-    return SparseChain(layers, positive, heights, flat=first.flattening is not None)
+    return SparseChain(layers, positive, blocks, flat=first.flattening is not None)
 
 
 def replaced(module: nn.Module, layers: Iterable[tuple[Chain, nn.Module]]) -> nn.Module:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.utils import _pair
 
-from ._quads import quads
+from ._quads import FOUR, quads
 
 SHORT = 2**16  # columns that an index of 16 bits tells apart
 BUFFERS = ("values", "columns", "starts", "bias")
@@ -61,22 +61,23 @@ class SparseChain(_Sparse):
     Args:
         layers: in order, with zeros for pruned weights.
         positive: whether a ReLU follows each of them.
-        heights: rows of each one's bands, 1 or 4: a column in which one of four rows keeps a weight is held for all.
+        blocks: whether each is held in bands of four rows, a column of which is held if one of them keeps a weight.
         flat: whether all axes behind that of the batch are flattened first.
 
     Example:
         >>> layer = nn.Linear(3, 2)
         >>> _ = layer.weight.detach()[0].zero_()
         >>> with torch.no_grad():
-        ...     error = (SparseChain([layer], [False], [1])(torch.ones(1, 3)) - layer(torch.ones(1, 3))).abs().max()
+        ...     error = (SparseChain([layer], [False], [False])(torch.ones(1, 3)) - layer(torch.ones(1, 3))).abs().max()
         >>> float(error) < 1e-6
         True
     """
 
     def __init__(
-        self, layers: Sequence[nn.Linear], positive: Sequence[bool], heights: Sequence[int], *, flat: bool = False
+        self, layers: Sequence[nn.Linear], positive: Sequence[bool], blocks: Sequence[bool], *, flat: bool = False
     ) -> None:
         super().__init__()
+        heights = [_height(each) for each in blocks]
         self.inputs, self.flat = layers[0].in_features, flat
         parts = [quads(layer.weight, height) for layer, height in zip(layers, heights, strict=True)]
         outputs = [layer.out_features for layer in layers]
@@ -109,17 +110,17 @@ class SparseConv2d(_Sparse):
         layer: with one group and zeros as padding, and zeros for pruned weights.
         size: rows and columns of its inputs.
         positive: whether a ReLU follows.
-        height: rows of a band, 1 or 4: of the matrix with a row for each output channel.
+        blocks: whether it is held in bands of four output channels.
 
     Example:
         >>> layer, x = nn.Conv2d(2, 3, 3, padding=1, stride=2), torch.ones(1, 2, 7, 7)
         >>> with torch.no_grad():
-        ...     error = (SparseConv2d(layer, (7, 7), positive=False, height=1)(x) - layer(x)).abs().max()
+        ...     error = (SparseConv2d(layer, (7, 7), positive=False, blocks=False)(x) - layer(x)).abs().max()
         >>> float(error) < 1e-6
         True
     """
 
-    def __init__(self, layer: nn.Conv2d, size: Sequence[int], *, positive: bool, height: int) -> None:
+    def __init__(self, layer: nn.Conv2d, size: Sequence[int], *, positive: bool, blocks: bool) -> None:
         super().__init__()
         padding, stride, dilation = (_pair(each) for each in (layer.padding, layer.stride, layer.dilation))
         reach = [d * (k - 1) for d, k in zip(dilation, layer.kernel_size, strict=True)]
@@ -128,7 +129,8 @@ class SparseConv2d(_Sparse):
         made = [(n + 2 * p - r - 1) // s + 1 for n, p, r, s in zip(size, padding, reach, stride, strict=True)]
         self.size = [layer.out_channels, *made]
         self.geometry = [value for each in zip(padding, stride, planes, strict=True) for value in each]
-        found, places = quads(layer.weight.flatten(1), height), _places(layer, stride, dilation, planes)
+        height, places = _height(blocks), _places(layer, stride, dilation, planes)
+        found = quads(layer.weight.flatten(1), height)
         columns = _index(places[found.columns.long()], int(places.max()) + 1)
         self._hold(found.values, columns, found.starts, _bias(layer, height))
 
@@ -158,6 +160,11 @@ def _places(layer: nn.Conv2d, stride: Sequence[int], dilation: Sequence[int], pl
 def _index(columns: Tensor, count: int) -> Tensor:
     """Columns in 16 bits, if that is enough; with a sign, since torch does not load others everywhere."""
     return columns.to(torch.uint16).view(torch.int16) if count <= SHORT else columns.int()
+
+
+def _height(blocks: bool) -> int:
+    """Rows of a band."""
+    return FOUR if blocks else 1
 
 
 def _bias(layer: nn.Linear | nn.Conv2d, height: int) -> Tensor:
