@@ -150,7 +150,7 @@ def test_what_was_measured_is_not_measured_again(monkeypatch, tmp_path, said):
     assert (again.speeds, again.layouts) == (first.speeds, first.layouts)
 
 
-@pytest.mark.parametrize("changed", ["masks", "network", "batches", "threads", "example"])
+@pytest.mark.parametrize("changed", ["masks", "network", "activation", "batches", "threads", "example"])
 def test_another_question_is_measured(changed, tmp_path, said):
     said(3.0, 2.0, 1.0)
     example, path, batches, threads = torch.zeros(1, 1, 8, 8), tmp_path / "choices.json", [1], 1
@@ -166,6 +166,9 @@ def test_another_question_is_measured(changed, tmp_path, said):
         batches = [2]
     elif changed == "threads":
         threads = 2
+    elif changed == "activation":
+        net = nn.Sequential(nn.Flatten(), net.fc1, nn.Tanh(), net.fc2, nn.Tanh(), net.fc3)
+        masks = {f"{place}.weight": masks[f"fc{layer}.weight"] for layer, place in ((1, 1), (2, 3), (3, 5))}
     else:
         example = torch.zeros(1, 1, 4, 16)
     with torch_threads(threads):
@@ -250,6 +253,84 @@ def test_blocks_are_tried_where_rows_share_columns(said):
         kept = torch.rand(64 // height, 64, generator=generator) < 0.1
         (layout,) = compile(net, {"0.weight": kept.repeat_interleave(height, 0)}, x, batches=[1]).layouts
         assert ("blocks" in layout.milliseconds) is tried
+
+
+def test_biases_that_decide_what_is_compacted_are_another_question(tmp_path, said):
+    said(3.0, 2.0, 1.0)
+    net = nn.Sequential(nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1), nn.ReLU())
+    masks = {name: torch.rand(net.get_parameter(name).shape) < 0.4 for name in ("0.weight", "2.weight")}
+    masks["0.weight"][8:] = False
+    example = torch.randn(1, 3, 8, 8)
+    for bias in (-1.0, 1.0):
+        net[0].bias.data.fill_(bias)
+        deployed = compile(net, masks, example, batches=[1], cache=tmp_path / "choices.json")
+        with torch.no_grad():
+            agree(deployed(example), answers(net, masks, example))
+
+
+def test_an_answer_that_was_changed_is_refused(tmp_path, said):
+    said(3.0, 2.0, 1.0)
+    example, path = torch.zeros(1, 1, 8, 8), tmp_path / "choices.json"
+    net, masks = masked_net("lenet-300-100", 0.1, example=example)
+    compile(net, masks, example, batches=[1], cache=path)
+    content = json.loads(path.read_bytes())
+    answer = content["answer"]
+    form, layer = answer["batches"][0], answer["layers"][0]
+    for wrong in (
+        {},
+        {**answer, "layers": []},
+        {**answer, "batches": [{**form, "form": "other"}]},
+        {**answer, "layers": [{**layer, "chosen": "joined"}, *answer["layers"][1:]]},
+        {**answer, "layers": [{**layer, "more": 1}, *answer["layers"][1:]]},
+    ):
+        path.write_text(json.dumps({**content, "answer": wrong}))
+        with pytest.raises(ValueError, match="an answer that was changed"):
+            compile(net, masks, example, batches=[1], cache=path)
+
+
+class Told(nn.Module):
+    """A model whose answer is no bare tensor, and which names what it gives to its layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 4)
+
+    def forward(self, x):
+        return {"y": self.fc(input=x), "z": (self.fc.bias,)}
+
+
+class Packed(nn.Module):
+    """One layer, in a tuple."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 4)
+
+    def forward(self, x):
+        return (self.fc(x),)
+
+
+@pytest.mark.parametrize("kind", [Told, Packed])
+def test_answers_have_the_form_that_they_had(kind, said):
+    said(3.0, 2.0, 1.0)
+    net, x = kind().eval(), torch.randn(3, 8)
+    masks = {"fc.weight": torch.eye(8)[:4] > 0}
+    deployed, wanted = compile(net, masks, torch.zeros(1, 8), batches=[1])(x), answers(net, masks, x)
+    torch.testing.assert_close(deployed, wanted)
+    assert type(deployed) is type(wanted)
+
+
+def test_hooks_of_a_network_that_runs_as_it_is_are_called():
+    class Branching(nn.Linear):
+        def forward(self, x):
+            return super().forward(x if x.sum() > 0 else -x)
+
+    net = Branching(8, 4)
+    net.register_forward_hook(lambda module, given, made: 2 * made)
+    with pytest.warns(UserWarning, match="the model stays as it is"):
+        deployed = compile(net, {"weight": torch.eye(8)[:4] > 0}, torch.ones(1, 8), batches=[1])
+    with torch.no_grad():
+        agree(deployed(torch.ones(2, 8)), answers(net, {"weight": torch.eye(8)[:4] > 0}, torch.ones(2, 8)))
 
 
 def test_gradients_need_not_be_switched_off(said):

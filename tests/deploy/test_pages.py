@@ -25,9 +25,12 @@ def test_a_large_tensor_begins_with_a_page(dtype):
     assert in_large_pages(moved) is moved
 
 
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
 def test_other_tensors_stay():
     large = torch.zeros(2 * LARGE // 4)
-    for tensor in (torch.zeros(LARGE // 4 - 1), large[::2], large.to_sparse(), large.to("meta"), torch.zeros(0)):
+    quantised, shared = torch.quantize_per_tensor(large, 0.1, 0, torch.qint8), large.clone().share_memory_()
+    small = torch.zeros(LARGE // 4 - 1)
+    for tensor in (small, large[::2], large.to_sparse(), large.to("meta"), torch.zeros(0), quantised, shared):
         assert in_large_pages(tensor) is tensor
 
 

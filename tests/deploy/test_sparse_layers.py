@@ -173,8 +173,33 @@ def test_torch_finds_the_operators_in_order(layer, x):
     elif isinstance(layer, SparseChain):
         opcheck(torch.ops.tombola.sparse_chain.default, (x, layer.inputs, layer.layers, *buffers))
     else:
-        given = (x, layer.geometry, layer.positive, layer.size, *buffers)
+        given = (x, layer.inputs, layer.geometry, layer.positive, layer.size, *buffers)
         opcheck(torch.ops.tombola.sparse_convolution.default, given)
+
+
+@pytest.mark.parametrize(("layer", "x"), layers_and_inputs(), ids=["chain", "convolution", "rows"])
+def test_other_numbers_in_place_of_their_own(layer, x):
+    layer, before = copy.deepcopy(layer), layer(x)
+    zeros = {name: torch.zeros_like(value) if name == "values" else value for name, value in layer.state_dict().items()}
+    assert layer(x).equal(before)
+    made = torch.func.functional_call(layer, zeros, (x,))
+    assert not made.equal(before)
+    assert layer(x).equal(before)
+    layer.load_state_dict(zeros, assign=True)
+    assert layer(x).equal(made)
+
+
+def test_no_images():
+    images = SparseConv2d(thin_(nn.Conv2d(2, 3, 3), 0.5), (6, 6), positive=False, blocks=False)
+    assert images(normal(0, 2, 6, 6)).shape == (0, 3, 4, 4)
+
+
+def test_images_of_another_size_are_refused_by_the_operator_too():
+    images = SparseConv2d(nn.Conv2d(2, 3, 3), (6, 6), positive=False, blocks=False)
+    plan = images.inputs, images.geometry, images.positive, images.size
+    for shape in ((1, 1, 6, 6), (1, 2, 7, 6)):
+        with pytest.raises(ValueError, match=r"images of \[2, 6, 6\]"):
+            torch.ops.tombola.sparse_convolution(normal(*shape), *plan, *images.buffers())
 
 
 def test_what_they_cannot_take_is_refused():

@@ -184,7 +184,7 @@ def _structured(structure: str) -> Select:
 
     if structure == "channels":
         return channels()
-    if found := re.fullmatch(r"(\d+)([x:])(\d+)", structure):
+    if found := re.fullmatch(r"(\d{1,9})([x:])(\d{1,9})", structure):
         first, kind, second = found.groups()
         return (blocks if kind == "x" else n_of_m)(int(first), int(second))
     raise ValueError(f"--structure takes blocks as 4x4, neighbours as 2:4, or channels; got {structure!r}")

@@ -19,13 +19,13 @@ import tombola
 from tombola.files import atomic_write
 
 
-def question(masked: nn.Module, example: Tensor, sizes: Sequence[int]) -> dict[str, Any]:
+def question(module: nn.Module, example: Tensor, sizes: Sequence[int]) -> dict[str, Any]:
     """All that the answer depends on: network, inputs, sizes of batches, threads, programs and machine.
 
-    Of the network it is the names, shapes, and where numbers are not 0.
+    Of the network, which is compacted, it is what it does, names, shapes, and where numbers are not 0.
     """
-    tensors = sha256()
-    for name, value in masked.state_dict().items():
+    tensors = sha256(str(module).encode())
+    for name, value in [*module.named_parameters(), *module.named_buffers()]:
         tensors.update(f"{name} {value.dtype} {value.device} {tuple(value.shape)}\n".encode())
         tensors.update(np.packbits((value != 0).cpu().numpy()).tobytes())
     device = torch.cuda.get_device_name(example.device) if example.is_cuda else torch.backends.cpu.get_cpu_capability()

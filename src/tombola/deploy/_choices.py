@@ -96,7 +96,8 @@ class Choices:
             for hook in hooks:
                 hook.remove()
         once = {site: found[0][0] for site, found in calls.items() if [len(given) for given in found] == [1]}
-        return {site: x for site, x in once.items() if isinstance(x, Tensor)}
+        images = {site for site in calls if isinstance(site.layer, nn.Conv2d)}
+        return {site: x for site, x in once.items() if isinstance(x, Tensor) and (site not in images or x.ndim == 4)}
 
     def _fastest(self, chain: Chain, taken: dict[Site, Tensor]) -> list[tuple[Site, dict[str, float], str]]:
         """Of each layer its times by kind, and what is chosen."""

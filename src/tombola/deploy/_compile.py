@@ -68,13 +68,17 @@ class Deployed(nn.Module):
         self._forms = list(forms.values())  # found sooner than in a ModuleList
         settle_(self.requires_grad_(False))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """What the masked network makes of inputs, up to rounding. Hooks of forms are not called, to save time."""
+    def forward(self, x: Tensor) -> object:
+        """What the masked network makes of inputs, up to rounding."""
         if not self.starts:
-            return self._forms[0].forward(x)
-        if torch.compiler.is_exporting():
-            return self._forms[-1].forward(x)
-        return self._forms[bisect_right(self.starts, x.shape[0])].forward(x)
+            form = self._forms[0]
+        elif torch.compiler.is_exporting():
+            form = self._forms[-1]
+        else:
+            form = self._forms[bisect_right(self.starts, x.shape[0])]
+        if form._forward_hooks or form._forward_pre_hooks:
+            return form(x)
+        return form.forward(x)  # sooner
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Of a copy, or of one that was pickled."""
@@ -122,6 +126,7 @@ def compile(
         measured.
 
     Raises:
+        FileNotFoundError: if there is no folder for the cache.
         ValueError: if the masks do not fit, there is no size of batches, or the cache is another kind of file.
 
     Example:
@@ -137,27 +142,40 @@ def compile(
         raise ValueError(f"batches are sizes of 1 or more, got {list(batches)}")
     masked = copy.deepcopy(model).eval()
     bake_(masked, masks)
-    asked = {} if cache is None else question(masked, example, sizes)
-    answer = None if cache is None else read(cache, asked)
-    known = None if answer is None else _known(answer)
-    forms, layouts, speeds = dict[int, nn.Module](), list[Layout](), list[Speed]()
     with torch.no_grad():
         choices = Choices(_compacted(model, masks, masked, example))
-        for batch in sizes:
-            inputs = _inputs(example, batch)
-            own = choices.measured(inputs) if known is None else known[batch][1]
-            made = {"masked": masked, "compacted": choices.module, "sparse": choices.network(own, inputs)}
-            if made["sparse"] is choices.module:  # no layer is
-                del made["sparse"]
-            if choices.module is masked:
-                del made["compacted"]
-            layouts += own
-            speeds.append(_fastest(made, inputs) if known is None else known[batch][0])
-            forms[batch] = made[speeds[-1].form]
-    found = Deployed(_merged(forms), layouts, speeds)
-    if cache is not None and known is None:
-        write(cache, asked, found.to_json())
-    return found
+        inputs = {batch: _inputs(example, batch) for batch in sizes}
+        if cache is None:
+            return _deployed(masked, choices, inputs, {})
+        asked = question(choices.module, example, sizes)
+        answer = read(cache, asked)
+        if answer is None:
+            found = _deployed(masked, choices, inputs, {})
+            write(cache, asked, found.to_json())
+            return found
+        try:
+            return _deployed(masked, choices, inputs, _known(answer))
+        except (KeyError, IndexError, TypeError) as error:
+            raise ValueError(f"{cache} holds an answer that was changed; remove it, or name another file") from error
+
+
+Known = Mapping[int, tuple[Speed, list[Layout]]]
+
+
+def _deployed(masked: nn.Module, choices: Choices, inputs: Mapping[int, Tensor], known: Known) -> Deployed:
+    """The network in its fastest forms, by inputs of each size of batches; what is known of one is not measured."""
+    forms, layouts, speeds = dict[int, nn.Module](), list[Layout](), list[Speed]()
+    for batch, x in inputs.items():
+        own = known[batch][1] if known else choices.measured(x)
+        made = {"masked": masked, "compacted": choices.module, "sparse": choices.network(own, x)}
+        if made["sparse"] is choices.module:  # no layer is
+            del made["sparse"]
+        if choices.module is masked:
+            del made["compacted"]
+        layouts += own
+        speeds.append(known[batch][0] if known else _fastest(made, x))
+        forms[batch] = made[speeds[-1].form]
+    return Deployed(_merged(forms), layouts, speeds)
 
 
 def _compacted(model: nn.Module, masks: Masks, masked: nn.Module, example: Tensor) -> nn.Module:
@@ -178,7 +196,7 @@ def _inputs(example: Tensor, batch: int) -> Tensor:
     return torch.randn(batch, *example.shape[1:], generator=generator).to(example)
 
 
-def _known(answer: Mapping[str, Any]) -> dict[int, tuple[Speed, list[Layout]]]:
+def _known(answer: Mapping[str, Any]) -> Known:
     """What was measured, by the size of batches."""
     speeds = {one["batch"]: Speed.from_json(one) for one in answer["batches"]}
     layouts = [Layout(**{**one, "shape": tuple(one["shape"])}) for one in answer["layers"]]

@@ -276,7 +276,7 @@ def convolution(
     """
     (batch, out, high, wide), channels = y.shape, x.shape[1]
     padding, stride, (rows, pitch) = geometry[:, 0], geometry[:, 1], geometry[:, 2]
-    side = min(batch, max(1, AT_ONCE // (high * pitch)))
+    side = max(1, min(batch, AT_ONCE // (high * pitch)))
     for first in range(0, batch, side):
         n = min(side, batch - first)
         size = channels * stride[0] * stride[1] * rows * pitch * n

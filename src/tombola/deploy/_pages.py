@@ -16,14 +16,16 @@ LARGE = 2**21  # bytes of a page; what is smaller stays where it is
 
 
 def in_large_pages(tensor: Tensor) -> Tensor:
-    """The numbers of a tensor, copied into large pages; itself if it is small, not on the CPU, or has holes.
+    """The numbers of a tensor, copied into large pages; itself if it is small, shared, has holes or is not on the CPU.
 
     Only Linux is asked for such pages; elsewhere this is the tensor itself.
     """
     size = tensor.numel() * tensor.element_size()
     if not hasattr(mmap, "MADV_HUGEPAGE") or tensor.device.type != "cpu" or tensor.layout != torch.strided:
         return tensor
-    if size < LARGE or not tensor.is_contiguous() or tensor.data_ptr() % LARGE == 0:  # by chance few begin with a page
+    if tensor.is_quantized or tensor.is_shared() or size < LARGE or not tensor.is_contiguous():
+        return tensor
+    if tensor.data_ptr() % LARGE == 0:  # as by chance few do
         return tensor
     area = mmap.mmap(-1, size + LARGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     with suppress(OSError):  # of a kernel that has none

@@ -103,7 +103,9 @@ def _chains_of_graph(module: fx.GraphModule, shared: set[str]) -> list[Chain]:
     ends: dict[fx.Node, int] = {}  # where the chain is that ends with a node
     for node in module.graph.nodes:
         path = str(node.target)
-        if node.op != "call_module" or path in shared or (layer := _replaceable(modules[path])) is None:
+        if node.op != "call_module" or node.kwargs or path in shared:
+            continue
+        if (layer := _replaceable(modules[path])) is None:
             continue
         last, before = _last(node, modules), node.args[0]
         site = Site(path, layer, node, last)
@@ -159,7 +161,8 @@ def replaced(module: nn.Module, layers: Iterable[tuple[Chain, nn.Module]]) -> nn
         for node in reversed(nodes):
             graph.erase_node(node)
         found.set_submodule(chain[0].name, layer)
-        if [node.op for node in graph.nodes] == ["placeholder", "call_module", "output"]:
+        nodes = list(graph.nodes)
+        if [node.op for node in nodes[1:]] == ["call_module", "output"] and nodes[2].args == (nodes[1],):
             return layer
     found.delete_all_unused_submodules()
     found.recompile()

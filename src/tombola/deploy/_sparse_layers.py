@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 from math import prod
+from operator import is_
 from types import ModuleType
 from typing import Any
 
@@ -21,7 +22,8 @@ OF_BUFFERS = ", ".join(f"Tensor {name}" for name in BUFFERS)
 
 torch.library.define("tombola::sparse_chain", f"(Tensor x, int inputs, int[] layers, {OF_BUFFERS}) -> Tensor")
 torch.library.define(
-    "tombola::sparse_convolution", f"(Tensor x, int[] geometry, bool positive, int[] size, {OF_BUFFERS}) -> Tensor"
+    "tombola::sparse_convolution",
+    f"(Tensor x, int[] inputs, int[] geometry, bool positive, int[] size, {OF_BUFFERS}) -> Tensor",
 )
 
 
@@ -33,6 +35,7 @@ class _Sparse(nn.Module):
     starts: Tensor
     bias: Tensor
     _views: tuple[np.ndarray, ...] | None = None  # made when first used, not copied with the module
+    _viewed: tuple[Tensor | None, ...] = ()
 
     def _hold(self, *buffers: Tensor) -> None:
         for name, buffer in zip(BUFFERS, buffers, strict=True):
@@ -42,8 +45,9 @@ class _Sparse(nn.Module):
         return [getattr(self, name) for name in BUFFERS]
 
     def _arrays(self) -> tuple[np.ndarray, ...]:
-        if self._views is None:
-            self._views = _arrays(*self._buffers_in_order())
+        buffers = tuple(self._buffers.values())
+        if self._views is None or not all(map(is_, buffers, self._viewed)):  # others may have been put in their place
+            self._views, self._viewed = _arrays(*self._buffers_in_order()), buffers
         return self._views
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> _Sparse:
@@ -52,7 +56,7 @@ class _Sparse(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the arrays."""
-        return {**self.__dict__, "_views": None}
+        return {**self.__dict__, "_views": None, "_viewed": ()}
 
 
 class SparseChain(_Sparse):
@@ -136,11 +140,9 @@ class SparseConv2d(_Sparse):
 
     def forward(self, x: Tensor) -> Tensor:
         """The convolution of inputs."""
-        plan = self.geometry, self.positive, self.size
+        plan = self.inputs, self.geometry, self.positive, self.size
         if torch.compiler.is_compiling():
             return torch.ops.tombola.sparse_convolution(x, *plan, *self._buffers_in_order())
-        if list(x.shape[1:]) != self.inputs:
-            raise ValueError(f"this layer was made for images of {self.inputs}, got {list(x.shape[1:])}")
         return _run_convolution(x, *plan, self._arrays())
 
     def extra_repr(self) -> str:
@@ -229,8 +231,10 @@ def _run_chain(
 
 
 def _run_convolution(
-    x: Tensor, geometry: list[int], positive: bool, size: list[int], arrays: tuple[np.ndarray, ...]
+    x: Tensor, inputs: list[int], geometry: list[int], positive: bool, size: list[int], arrays: tuple[np.ndarray, ...]
 ) -> Tensor:
+    if list(x.shape[1:]) != inputs:
+        raise ValueError(f"this layer was made for images of {inputs}, got {list(x.shape[1:])}")
     y = torch.empty(len(x), *size)
     _kernels().convolution(_checked(x), np.array(geometry).reshape(2, 3), positive, *arrays, y.numpy())
     return y
@@ -240,15 +244,19 @@ def _chain(x: Tensor, inputs: int, layers: list[int], *buffers: Tensor) -> Tenso
     return _run_chain(x, inputs, np.array(layers).reshape(-1, 3), _arrays(*buffers))
 
 
-def _convolution(x: Tensor, geometry: list[int], positive: bool, size: list[int], *buffers: Tensor) -> Tensor:
-    return _run_convolution(x, geometry, positive, size, _arrays(*buffers))
+def _convolution(
+    x: Tensor, inputs: list[int], geometry: list[int], positive: bool, size: list[int], *buffers: Tensor
+) -> Tensor:
+    return _run_convolution(x, inputs, geometry, positive, size, _arrays(*buffers))
 
 
 def _chain_shape(x: Tensor, inputs: int, layers: list[int], *buffers: Tensor) -> Tensor:
     return x.new_empty(*x.shape[:-1], layers[-3])
 
 
-def _convolution_shape(x: Tensor, geometry: list[int], positive: bool, size: list[int], *buffers: Tensor) -> Tensor:
+def _convolution_shape(
+    x: Tensor, inputs: list[int], geometry: list[int], positive: bool, size: list[int], *buffers: Tensor
+) -> Tensor:
     return x.new_empty(x.shape[0], *size)
 
 
