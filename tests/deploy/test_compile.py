@@ -150,7 +150,7 @@ def test_what_was_measured_is_not_measured_again(monkeypatch, tmp_path, said):
     assert (again.speeds, again.layouts) == (first.speeds, first.layouts)
 
 
-@pytest.mark.parametrize("changed", ["masks", "network", "activation", "batches", "threads", "example"])
+@pytest.mark.parametrize("changed", ["masks", "network", "batches", "threads", "example"])
 def test_another_question_is_measured(changed, tmp_path, said):
     said(3.0, 2.0, 1.0)
     example, path, batches, threads = torch.zeros(1, 1, 8, 8), tmp_path / "choices.json", [1], 1
@@ -166,9 +166,6 @@ def test_another_question_is_measured(changed, tmp_path, said):
         batches = [2]
     elif changed == "threads":
         threads = 2
-    elif changed == "activation":
-        net = nn.Sequential(nn.Flatten(), net.fc1, nn.Tanh(), net.fc2, nn.Tanh(), net.fc3)
-        masks = {f"{place}.weight": masks[f"fc{layer}.weight"] for layer, place in ((1, 1), (2, 3), (3, 5))}
     else:
         example = torch.zeros(1, 1, 4, 16)
     with torch_threads(threads):
@@ -253,6 +250,18 @@ def test_blocks_are_tried_where_rows_share_columns(said):
         kept = torch.rand(64 // height, 64, generator=generator) < 0.1
         (layout,) = compile(net, {"0.weight": kept.repeat_interleave(height, 0)}, x, batches=[1]).layouts
         assert ("blocks" in layout.milliseconds) is tried
+
+
+def test_another_activation_is_another_question(tmp_path, said):
+    said(3.0, 2.0, 1.0)
+    first, second, path = nn.Linear(64, 64), nn.Linear(64, 8), tmp_path / "choices.json"
+    masks, example, questions = {"0.weight": torch.eye(64) > 0}, torch.randn(1, 64), []
+    for between in (nn.ReLU(), nn.Tanh()):
+        net = nn.Sequential(first, between, second)
+        with torch.no_grad():
+            agree(compile(net, masks, example, batches=[1], cache=path)(example), answers(net, masks, example))
+        questions.append(json.loads(path.read_bytes())["question"])
+    assert questions[0] != questions[1]
 
 
 def test_biases_that_decide_what_is_compacted_are_another_question(tmp_path, said):

@@ -51,7 +51,7 @@ class _Sparse(nn.Module):
         return self._views
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> _Sparse:
-        self._views = None
+        self._views, self._viewed = None, ()
         return super()._apply(fn, recurse)
 
     def __getstate__(self) -> dict[str, Any]:
